@@ -1,0 +1,40 @@
+using System.Threading.Channels;
+
+namespace Mgmt.Core;
+
+/// <summary>A VM's process and the ways to talk to it. Disposing lets go of it; the process lives on.</summary>
+public interface IRunningVm : IAsyncDisposable
+{
+    /// <summary>How to find the process again.</summary>
+    VmRun Run { get; }
+
+    /// <summary>Degraded marks from its start, such as <c>machined</c>; words as in <see cref="VmStatus.Faults"/>.</summary>
+    IReadOnlyCollection<string> Faults { get; }
+
+    /// <summary>The state of the virtual processors when it was launched or adopted: Paused, Running or Suspended.</summary>
+    VmState InitialState { get; }
+
+    /// <summary>The agent inside.</summary>
+    IGuestAgent Agent { get; }
+
+    /// <summary>What happens to it, in order; completed after <see cref="VmSignal.Exited"/>. One reader.</summary>
+    ChannelReader<VmSignal> Signals { get; }
+
+    /// <summary>Completes when the process is gone.</summary>
+    Task<VmExit> Exited { get; }
+
+    /// <summary>Lets the virtual processors run. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
+    Task ContinueAsync(CancellationToken cancellation);
+
+    /// <summary>Stops the virtual processors. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
+    Task PauseAsync(CancellationToken cancellation);
+
+    /// <summary>Presses the power button (ACPI). ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
+    Task PressPowerButtonAsync(CancellationToken cancellation);
+
+    /// <summary>Ends the process by force; returns when it is proven gone. Never waits for another operation. ERRORS: MgmtTimeoutError.</summary>
+    Task KillAsync(CancellationToken cancellation);
+
+    /// <summary>CPU time used so far and memory now, from the host's view; served without waiting for the VM. Null when unknown.</summary>
+    VmUsage? Usage();
+}

@@ -1,0 +1,32 @@
+namespace Mgmt.Core;
+
+/// <summary>A tag: letters, digits, <c>_ -</c>.</summary>
+public readonly record struct TagName : IComparable<TagName>
+{
+    private readonly string? _value;
+
+    private TagName(string value) => _value = value;
+
+    /// <summary>The name as text.</summary>
+    public string Value => _value ?? "";
+
+    /// <summary>Checks a name. ERRORS: QubesInvalidTagError.</summary>
+    public static TagName Parse(string text)
+    {
+        if (text.Length == 0)
+        {
+            throw new MgmtException(ErrorCode.QubesInvalidTagError, "tag cannot be empty");
+        }
+        if (text.Length > 255 || !Charset.IsAll(text, Charset.Tag))
+        {
+            throw new MgmtException(ErrorCode.QubesInvalidTagError, "disallowed characters");
+        }
+        return new TagName(text);
+    }
+
+    /// <summary>By code point.</summary>
+    public int CompareTo(TagName other) => string.CompareOrdinal(Value, other.Value);
+
+    /// <summary>The name as text.</summary>
+    public override string ToString() => Value;
+}

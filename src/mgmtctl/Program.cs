@@ -1,0 +1,1 @@
+Console.Error.WriteLine("mgmtctl: not built yet"); return 1;

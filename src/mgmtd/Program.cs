@@ -1,0 +1,1 @@
+Console.Error.WriteLine("mgmtd: not built yet"); return 1;
