@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+
+namespace Mgmt.Policy;
+
+/// <summary>Files on disk. Only regular files are opened: a FIFO would block the load.</summary>
+internal sealed partial class DiskFiles : IPolicyFiles
+{
+    private const int AtFdCwd = -100;
+    private const uint StatxType = 1;
+    private const int ModeOffset = 28;
+    private const int FormatMask = 0xF000;
+    private const int RegularFile = 0x8000;
+
+    public FileStatus List(string directory, out IReadOnlyList<string> names)
+    {
+        names = [];
+        try
+        {
+            names = [.. Directory.EnumerateFileSystemEntries(directory, "*", Everything).Where(IsRegularFile).Select(path => Path.GetFileName(path))];
+            return FileStatus.Found;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return FileStatus.NotAFile;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return FileStatus.Unreadable;
+        }
+    }
+
+    public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        if (!IsRegularFile(path))
+            return FileStatus.NotAFile;
+        try
+        {
+            using var handle = File.OpenHandle(path);
+            return ReadAll(handle, out bytes);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return FileStatus.Unreadable;
+        }
+    }
+
+    // AttributesToSkip is empty: hidden files are the loader's business, and a link's own attributes say nothing.
+    private static readonly EnumerationOptions Everything = new() { AttributesToSkip = 0, IgnoreInaccessible = false };
+
+    private static FileStatus ReadAll(Microsoft.Win32.SafeHandles.SafeFileHandle handle, out ReadOnlyMemory<byte> bytes)
+    {
+        bytes = default;
+        // One byte more than it says, so that a file which does not grow is read to its end in one go.
+        var buffer = new byte[Math.Min(RandomAccess.GetLength(handle), PolicyLimits.FileBytes) + 1];
+        var length = 0;
+        while (true)
+        {
+            var read = RandomAccess.Read(handle, buffer.AsSpan(length), length);
+            length += read;
+            if (length > PolicyLimits.FileBytes)
+                return FileStatus.TooLarge;
+            if (read == 0)
+                break;
+            if (length == buffer.Length)
+                Array.Resize(ref buffer, Math.Min(buffer.Length * 2 + 4096, PolicyLimits.FileBytes + 1));
+        }
+        bytes = buffer.AsMemory(0, length);
+        return FileStatus.Found;
+    }
+
+    private static bool IsRegularFile(string path)
+    {
+        Span<byte> status = new byte[256];
+        if (Statx(AtFdCwd, path, 0, StatxType, ref MemoryMarshal.GetReference(status)) != 0)
+            return false;
+        return (MemoryMarshal.Read<ushort>(status[ModeOffset..]) & FormatMask) == RegularFile;
+    }
+
+    // statx(2): its layout is the same on every architecture, unlike stat's.
+    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Statx(int directory, string path, int flags, uint mask, ref byte status);
+}

@@ -1,0 +1,9 @@
+namespace Mgmt.Policy;
+
+internal enum FileStatus
+{
+    Found,
+    NotAFile,
+    TooLarge,
+    Unreadable,
+}

@@ -1,0 +1,10 @@
+namespace Mgmt.Policy;
+
+/// <summary>Where the bytes of rule files come from. Paths are absolute and normalised.</summary>
+internal interface IPolicyFiles
+{
+    /// <summary>The names of the regular files (links followed) in a directory; NotAFile when there is no such directory.</summary>
+    FileStatus List(string directory, out IReadOnlyList<string> names);
+
+    FileStatus Read(string path, out ReadOnlyMemory<byte> bytes);
+}

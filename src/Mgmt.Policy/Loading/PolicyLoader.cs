@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+
+namespace Mgmt.Policy;
+
+/// <summary>Reads a source's files in their order into one list of rules.</summary>
+internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions options)
+{
+    private readonly DiagnosticList _diagnostics = new();
+    private readonly List<Rule> _rules = [];
+    private readonly List<PolicyFile> _inputs = [];
+    private readonly Dictionary<string, (FileStatus Status, ReadOnlyMemory<byte> Bytes)> _read = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _includeDirectories = new(StringComparer.Ordinal);
+    private readonly WordPool _pool = new();
+    private long _expandedBytes;
+    private int _includes;
+
+    public PolicyLoad Load()
+    {
+        foreach (var (name, directory) in TopLevelFiles())
+        {
+            var context = new FileContext(Path.Join(directory, name), name, directory, false, null, null, 0);
+            LoadFile(context, where: null);
+        }
+        var errors = _diagnostics.ToImmutable();
+        ImmutableArray<PolicyFile> inputs = [.. _inputs];
+        if (options.BuiltinRule)
+            _rules.Add(BuiltinRule());
+        var set = errors.IsEmpty ? new PolicySet([.. _rules], inputs, options) : null;
+        return new PolicyLoad(set, errors, inputs, [.. _includeDirectories]);
+    }
+
+    // The union of the directories by file name, the first directory winning, in the order of the names.
+    private SortedDictionary<string, string> TopLevelFiles()
+    {
+        var files = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var directory in source.Directories)
+        {
+            var status = source.Files.List(directory.Path, out var names);
+            if (status == FileStatus.NotAFile && directory.MayBeMissing)
+                continue;
+            if (status != FileStatus.Found)
+            {
+                var problem = status == FileStatus.NotAFile ? "the policy directory does not exist" : "the policy directory cannot be read";
+                _diagnostics.Add(new PolicyDiagnostic(directory.Path, 1, 1, problem));
+                continue;
+            }
+            foreach (var name in names.Where(IsPolicyFile))
+                AddTopLevelFile(files, directory.Path, name);
+        }
+        return files;
+    }
+
+    private static bool IsPolicyFile(string name) => name.EndsWith(".policy", StringComparison.Ordinal) && !name.StartsWith('.');
+
+    private void AddTopLevelFile(SortedDictionary<string, string> files, string directory, string name)
+    {
+        if (name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '_' or '.' or '-'))
+            files.TryAdd(name, directory);
+        else
+            _diagnostics.Add(new PolicyDiagnostic(name, 1, 1, "invalid file name: expected only a-z, 0-9, '_', '.' and '-'"));
+    }
+
+    // "where" is the include line that named the file; mistakes about the file as a whole are told there.
+    private void LoadFile(FileContext file, PolicyDiagnostic? where)
+    {
+        var (status, bytes) = Read(file);
+        if (status != FileStatus.Found)
+        {
+            var named = where ?? new PolicyDiagnostic(file.Display, 1, 1, "");
+            _diagnostics.Add(named with { Message = Describe(status, file.Display) });
+            return;
+        }
+        _expandedBytes += bytes.Length;
+        if (_expandedBytes > PolicyLimits.ExpandedBytes)
+            Report(file, 1, new RuleError(1, $"the set is larger than {PolicyLimits.ExpandedBytes} bytes with all its includes"));
+        else if (bytes.Span.StartsWith("\uFEFF"u8))
+            Report(file, 1, new RuleError(1, "the file begins with a byte order mark: expected UTF-8 without one"));
+        else
+            LoadLines(file, bytes.Span);
+    }
+
+    private (FileStatus Status, ReadOnlyMemory<byte> Bytes) Read(FileContext file)
+    {
+        if (_read.TryGetValue(file.Path, out var known))
+            return known;
+        var status = source.Files.Read(file.Path, out var bytes);
+        if (status == FileStatus.Found)
+            _inputs.Add(new PolicyFile(file.Path, file.Display, bytes));
+        return _read[file.Path] = (status, bytes);
+    }
+
+    private void LoadLines(FileContext file, ReadOnlySpan<byte> bytes)
+    {
+        var lines = new LineReader(bytes);
+        while (!_diagnostics.IsFull && lines.TryNext(out var line, out var error))
+        {
+            error ??= file.Service is { } call ? LoadServiceLine(file, lines.Number, line, call) : LoadLine(file, lines.Number, line);
+            if (error is { } mistake)
+                Report(file, lines.Number, mistake);
+        }
+    }
+
+    private RuleError? LoadLine(FileContext file, int number, ReadOnlySpan<char> line)
+    {
+        var words = new Words(line);
+        if (!words.TryNext(out var first) || first.StartsWith('#'))
+            return null;
+        if (first.StartsWith('!'))
+            return LoadDirective(file, number, line);
+        words = new Words(line);
+        if (words.CountRest() < 5)
+            return new RuleError(words.Column, "too few words: expected SERVICE ARG SOURCE TARGET ACTION and parameters");
+        return CallPatternParser.Parse(ref words, _pool, out var call) ?? AddRule(ref words, call, file, number);
+    }
+
+    // Per line, in this order: "$include:" is "!include ", every "$" is "@", every "," is a space.
+    private RuleError? LoadServiceLine(FileContext file, int number, ReadOnlySpan<char> line, CallPattern call)
+    {
+        var blank = new Words(line);
+        if (!blank.TryNext(out var first) || first.StartsWith('#'))
+            return null;
+        string? rewritten = null;
+        if (line.IndexOfAny('$', ',') >= 0)
+            rewritten = line.ToString().Replace("$include:", "!include ", StringComparison.Ordinal).Replace('$', '@').Replace(',', ' ');
+        var text = rewritten ?? line;
+        var indent = blank.Column - 1;
+        if (text[indent] == '!')
+            return LoadDirective(file, number, text);
+        var words = new Words(text);
+        if (words.CountRest() < 3)
+            return new RuleError(blank.Column, "too few words: expected SOURCE TARGET ACTION and parameters");
+        return AddRule(ref words, call, file, number);
+    }
+
+    private RuleError? AddRule(ref Words words, CallPattern call, FileContext file, int number)
+    {
+        var error = RuleParser.Parse(ref words, call, file.Display, number, _pool, out var rule);
+        if (rule is not null)
+            _rules.Add(rule);
+        return error;
+    }
+
+    private void Report(FileContext file, int line, RuleError error)
+    {
+        var message = file.Outside ? "not a valid line (the file is not below a policy directory, so its text is not shown)" : error.Message;
+        _diagnostics.Add(new PolicyDiagnostic(file.Display, line, error.Column, message));
+    }
+
+    private static string Describe(FileStatus status, string display) => status switch
+    {
+        FileStatus.TooLarge => $"file {display} is larger than {PolicyLimits.FileBytes} bytes",
+        FileStatus.Unreadable => $"file {display} cannot be read",
+        _ => $"not a file: {display}",
+    };
+
+    private static Rule BuiltinRule() => new()
+    {
+        File = "builtin",
+        Line = 1,
+        Service = null,
+        Argument = null,
+        Source = new Token(TokenKind.AdminVm, "", Spelling.Dom0),
+        Target = new Token(TokenKind.Any, "", "*"),
+        Action = PolicyAction.Allow,
+    };
+}

@@ -1,0 +1,27 @@
+using System.Collections.Immutable;
+
+namespace Mgmt.Policy;
+
+/// <summary>What came of loading: a set, or all the mistakes that stand in its way.</summary>
+public sealed class PolicyLoad
+{
+    internal PolicyLoad(PolicySet? set, ImmutableArray<PolicyDiagnostic> errors, ImmutableArray<PolicyFile> inputs, ImmutableArray<string> includeDirectories)
+    {
+        Set = set;
+        Errors = errors;
+        Inputs = inputs;
+        IncludeDirectories = includeDirectories;
+    }
+
+    /// <summary>The compiled set; null when there are errors.</summary>
+    public PolicySet? Set { get; }
+
+    /// <summary>Every mistake, in load order, at most 1000; empty when there is a set.</summary>
+    public IReadOnlyList<PolicyDiagnostic> Errors { get; }
+
+    /// <summary>The files that were read, each once, in load order.</summary>
+    internal ImmutableArray<PolicyFile> Inputs { get; }
+
+    /// <summary>The directories an include pointed into, whether or not there was a file.</summary>
+    internal ImmutableArray<string> IncludeDirectories { get; }
+}

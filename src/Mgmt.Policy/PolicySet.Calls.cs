@@ -1,0 +1,40 @@
+namespace Mgmt.Policy;
+
+// A management call: may it be served here? Every allow and ask counts as if it said target=@adminvm.
+public sealed partial class PolicySet
+{
+    private const string None = "-";
+
+    /// <summary>
+    /// Answers whether a management call may be served. `@default`, `@adminvm`, `dom0` and dom0's UUID as the requested
+    /// target are dom0; a name no VM has is asked as `@default`. autostart= and user= have no effect, and a VM may call about itself.
+    /// Allocates nothing when a rule allows a call about a VM by its name.
+    /// </summary>
+    /// <param name="request">The question; with <see cref="PolicyRequest.ValueArgument"/> the first rule for either argument decides.</param>
+    /// <param name="domains">The VMs it is about.</param>
+    public CallDecision DecideCall(PolicyRequest request, IDomainDirectory domains)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(domains);
+        if (request.Target.StartsWith(Spelling.DispVm, StringComparison.Ordinal))
+            return new CallDecision(false, false, None, "a management call takes no disposable as its target", true);
+        var valid = CheckedRequest.Check(request, domains);
+        if (valid.Error is not null)
+            return new CallDecision(false, false, None, valid.Error, true);
+        // What the caller said decides, not what it was turned into: a name nobody has stays @default for the rules.
+        var meansDom0 = request.Target.Length == 0 || request.Target == Spelling.Default || Spelling.IsDom0(request.Target);
+        var order = Find(request, valid.Source, meansDom0 ? Spelling.Dom0 : valid.Target, domains);
+        return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order]);
+    }
+
+    private static CallDecision Decide(Rule rule)
+    {
+        if (rule.Action == PolicyAction.Deny)
+            return new CallDecision(false, false, rule.Text, rule.DeniedText, rule.Notify);
+        if (rule.Redirect is { Kind: not TokenKind.AdminVm } redirect)
+            return new CallDecision(false, false, rule.Text, $"denied: {rule.Text} redirects to {redirect.Text}, and only dom0 serves management calls", true);
+        if (rule.Action == PolicyAction.Ask)
+            return new CallDecision(false, true, rule.Text, $"ask is not answered yet: {rule.Text}", rule.Notify);
+        return new CallDecision(true, false, rule.Text, rule.AllowedText, rule.Notify);
+    }
+}

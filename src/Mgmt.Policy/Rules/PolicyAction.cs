@@ -1,0 +1,8 @@
+namespace Mgmt.Policy;
+
+internal enum PolicyAction : byte
+{
+    Allow,
+    Deny,
+    Ask,
+}

@@ -1,0 +1,36 @@
+using System.Globalization;
+
+namespace Mgmt.Policy;
+
+/// <summary>One compiled rule. Its texts are made when they are first wanted and then kept.</summary>
+internal sealed class Rule
+{
+    private string? _text;
+    private string? _allowedText;
+    private string? _deniedText;
+
+    public required string File { get; init; }
+    public required int Line { get; init; }
+
+    /// <summary>The service as written; null is any.</summary>
+    public required string? Service { get; init; }
+
+    /// <summary>`+` and the argument; null is any.</summary>
+    public required string? Argument { get; init; }
+
+    public required Token Source { get; init; }
+    public required Token Target { get; init; }
+    public required PolicyAction Action { get; init; }
+    public Token? Redirect { get; init; }
+    public Token? DefaultTarget { get; init; }
+    public string? User { get; init; }
+    public bool Notify { get; init; }
+    public bool Autostart { get; init; } = true;
+
+    /// <summary>`FILE:LINE`.</summary>
+    public string Text => _text ??= string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}");
+
+    public string AllowedText => _allowedText ??= $"allowed by {Text}";
+
+    public string DeniedText => _deniedText ??= $"denied by policy {Text}";
+}

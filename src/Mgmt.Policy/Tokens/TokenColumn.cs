@@ -1,0 +1,8 @@
+namespace Mgmt.Policy;
+
+internal enum TokenColumn : byte
+{
+    Source,
+    Target,
+    Redirect,
+}

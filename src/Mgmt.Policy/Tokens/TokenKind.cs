@@ -1,0 +1,16 @@
+namespace Mgmt.Policy;
+
+internal enum TokenKind : byte
+{
+    Any,
+    AnyVm,
+    AdminVm,
+    Default,
+    DispVm,
+    Name,
+    Uuid,
+    Tag,
+    Type,
+    DispVmOf,
+    DispVmTag,
+}
