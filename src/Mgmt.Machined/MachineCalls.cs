@@ -32,10 +32,8 @@ internal static class MachineCalls
     // CreateMachine(s name, ay id, s service, s class, u leader, s root_directory, a(sv) scope_properties) -> o
     public static BusCall Create(string name, MachineRequest request) => new(Machined, MachinedPath, MachinedManager, "CreateMachine", writer =>
     {
-        Span<byte> id = stackalloc byte[UuidBytes];
-        request.Uuid.TryWriteBytes(id, bigEndian: true, out _);
         writer.String(name);
-        writer.Bytes(id);
+        writer.Bytes(request.Uuid.ToByteArray(bigEndian: true));
         writer.String("mgmtd");
         writer.String("vm");
         writer.UInt32((uint)request.LeaderPid);
@@ -72,6 +70,12 @@ internal static class MachineCalls
         writer.String(Machine);
         writer.String(property);
     });
+
+    /// <summary>Whether a call to machined failed because there is none, none could be started, or none is for us.</summary>
+    public static bool IsAbsent(BusFailure failure) =>
+        failure.Name is BusNames.ServiceUnknown or BusNames.NameHasNoOwner or BusNames.TimedOut or BusNames.AccessDenied
+        || failure.Name.StartsWith(BusNames.SpawnPrefix, StringComparison.Ordinal)
+        || failure.Name.StartsWith(Systemd + ".", StringComparison.Ordinal);
 
     /// <summary>The UUID of a machine, null when it has none.</summary>
     public static Guid? ReadId(BusReader reader)

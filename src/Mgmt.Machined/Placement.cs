@@ -46,6 +46,7 @@ internal sealed class Placement(Questions questions, JobWatch jobs, RegistryHeal
                 $"systemd-machined: {failure.Message}; whether it will still register {name} is unknown until asked again",
             { Kind: BusFailureKind.BadReply } => null, // it said yes, in a shape we do not read
             { Kind: BusFailureKind.NotSent } => $"systemd-machined is not reachable: {failure.Message}",
+            _ when MachineCalls.IsAbsent(failure) => $"systemd-machined is not available: {failure.Message}",
             _ => $"systemd-machined refused: {failure.Message} ({failure.Name})",
         };
     }

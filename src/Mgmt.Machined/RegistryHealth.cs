@@ -27,9 +27,7 @@ internal sealed class RegistryHealth(bool enabled, TimeProvider time, ILogger lo
             // The bus, not machined: the loss of the bus has set the status, and perhaps its return since.
             case { Kind: BusFailureKind.NotSent or BusFailureKind.Lost }:
                 break;
-            case { Name: BusNames.ServiceUnknown or BusNames.NameHasNoOwner or BusNames.TimedOut or BusNames.AccessDenied }:
-            case { Name: var name } when name.StartsWith(BusNames.SpawnPrefix, StringComparison.Ordinal)
-                || name.StartsWith(MachineCalls.Systemd, StringComparison.Ordinal): // it could not be started
+            case { Kind: BusFailureKind.Refused } when MachineCalls.IsAbsent(failure):
                 Absent(failure.Message);
                 break;
             case { Kind: BusFailureKind.Unanswered }:

@@ -30,6 +30,7 @@ internal sealed class BusThread : IAsyncDisposable
     private bool _started;                                     // under the gate
 
     // The bus thread's own.
+    private readonly Libc.PollFd[] _polled = new Libc.PollFd[2];
     private BusConnection? _connection;
     private bool _announced;
     private string _lostBecause = "not connected yet";
@@ -117,7 +118,9 @@ internal sealed class BusThread : IAsyncDisposable
         finally
         {
             _queue.Writer.TryComplete();
-            Lose("the daemon is stopping");
+            _lostBecause = "the daemon is stopping";
+            _connection?.Dispose();
+            RefuseQueue();
             _ended.SetResult();
         }
     }
@@ -176,7 +179,7 @@ internal sealed class BusThread : IAsyncDisposable
                 return false;
             }
         }
-        (_announced, _pause) = (true, TimeSpan.Zero);
+        _announced = true;
         Log.Connected(_log, _address);
         _onConnected();
         return true;
@@ -195,12 +198,17 @@ internal sealed class BusThread : IAsyncDisposable
 
     private void Lose(string why)
     {
-        _connection?.Dispose();
-        (_connection, _announced) = (null, false);
-        if (why != _lostBecause)
+        if (_announced || why != _lostBecause)
         {
             Log.Lost(_log, _address, why);
         }
+        // At once after a good while; a bus that takes us in only to drop us is met less and less often.
+        if (_announced && Stopwatch.GetElapsedTime(_triedAt) > LongestPause)
+        {
+            _pause = TimeSpan.Zero;
+        }
+        _connection?.Dispose();
+        (_connection, _announced) = (null, false);
         _lostBecause = why;
         _onLost(why);
         RefuseQueue();
@@ -217,12 +225,11 @@ internal sealed class BusThread : IAsyncDisposable
         }
     }
 
-    private unsafe void Wait(int fd, short events, int milliseconds)
+    private void Wait(int fd, short events, int milliseconds)
     {
-        var fds = stackalloc Libc.PollFd[2];
-        fds[0] = new Libc.PollFd { Fd = (int)_wake.DangerousGetHandle(), Events = Libc.PollIn };
-        fds[1] = new Libc.PollFd { Fd = fd, Events = events };
-        if (Libc.Poll(fds, 2, milliseconds) > 0 && fds[0].Returned != 0)
+        _polled[0] = new Libc.PollFd { Fd = (int)_wake.DangerousGetHandle(), Events = Libc.PollIn };
+        _polled[1] = new Libc.PollFd { Fd = fd, Events = events };
+        if (Libc.Poll(_polled, 2, milliseconds) > 0 && _polled[0].Returned != 0)
         {
             _ = Libc.Read(_wake, out _, sizeof(ulong));
         }

@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Mgmt.Machined.Bus;
 
 /// <summary>What poll(2) and eventfd(2) need.</summary>
-internal static unsafe partial class Libc
+internal static partial class Libc
 {
     public const short PollIn = 1;
     private const int EventFdFlags = 0x80000 | 0x800; // EFD_CLOEXEC, EFD_NONBLOCK
@@ -18,7 +18,7 @@ internal static unsafe partial class Libc
     }
 
     [LibraryImport("libc", EntryPoint = "poll")]
-    public static partial int Poll(PollFd* fds, nuint count, int milliseconds);
+    public static partial int Poll([In, Out] PollFd[] fds, nuint count, int milliseconds);
 
     [LibraryImport("libc", EntryPoint = "read")]
     public static partial nint Read(SafeFileHandle fd, out ulong value, nuint size);
