@@ -1,0 +1,17 @@
+namespace Mgmt.Machined.Bus;
+
+/// <summary>Names of the bus itself and of the errors that are told apart. SOURCE: D-Bus specification, "Message Bus Messages".</summary>
+internal static class BusNames
+{
+    public const string Bus = "org.freedesktop.DBus";
+    public const string BusPath = "/org/freedesktop/DBus";
+    public const string Properties = "org.freedesktop.DBus.Properties";
+
+    public const string NoReply = "org.freedesktop.DBus.Error.NoReply";
+    public const string ServiceUnknown = "org.freedesktop.DBus.Error.ServiceUnknown";
+    public const string NameHasNoOwner = "org.freedesktop.DBus.Error.NameHasNoOwner";
+    public const string TimedOut = "org.freedesktop.DBus.Error.TimedOut";
+    public const string AccessDenied = "org.freedesktop.DBus.Error.AccessDenied";
+    public const string UnknownObject = "org.freedesktop.DBus.Error.UnknownObject";
+    public const string SpawnPrefix = "org.freedesktop.DBus.Error.Spawn.";
+}

@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace Mgmt.Machined.Bus;
+
+/// <summary>
+/// Reads one message, in order, inside the callback that got it. sd-bus has checked lengths, UTF-8 and signatures;
+/// here every text and array is capped before it is copied. Throws BusFormatException.
+/// </summary>
+internal readonly unsafe struct BusReader(nint message)
+{
+    private const int TextBytes = 4096;
+
+    public string String() => Text(SdBus.TypeString);
+
+    public string ObjectPath() => Text(SdBus.TypeObjectPath);
+
+    public uint UInt32()
+    {
+        Check(SdBus.ReadUInt32(message, SdBus.TypeUInt32, out var value));
+        return value;
+    }
+
+    /// <summary>An <c>ay</c> of at most so many bytes.</summary>
+    public byte[] Bytes(int mostBytes)
+    {
+        Check(SdBus.ReadArray(message, SdBus.TypeByte, out var start, out var size));
+        return size <= (nuint)mostBytes
+            ? new ReadOnlySpan<byte>(start, (int)size).ToArray()
+            : throw new BusFormatException("too many bytes in an array");
+    }
+
+    public void EnterVariant(string type) => Check(SdBus.EnterContainer(message, SdBus.TypeVariant, type));
+
+    public void EnterArray(string element) => Check(SdBus.EnterContainer(message, SdBus.TypeArray, element));
+
+    /// <summary>False at the end of the array.</summary>
+    public bool TryEnterStruct(string members)
+    {
+        var result = SdBus.EnterContainer(message, SdBus.TypeStruct, members);
+        return result > 0 || (result == 0 ? false : throw new BusFormatException($"no ({members}), errno {-result}"));
+    }
+
+    /// <summary>False at the end of the array.</summary>
+    public bool TryString(out string text)
+    {
+        var result = SdBus.ReadText(message, SdBus.TypeString, out var value);
+        if (result < 0)
+        {
+            throw new BusFormatException($"no text, errno {-result}");
+        }
+        text = result > 0 ? Copy(value) : "";
+        return result > 0;
+    }
+
+    public void Exit() => Check(SdBus.ExitContainer(message));
+
+    /// <summary>The error that this message is, or null.</summary>
+    public BusFailure? Error()
+    {
+        var error = SdBus.GetError(message);
+        return error is null || error->Name is null
+            ? null
+            : BusFailure.FromError(Copy(error->Name), error->Message is null ? "" : Copy(error->Message));
+    }
+
+    private string Text(byte type)
+    {
+        var result = SdBus.ReadText(message, type, out var value);
+        return result > 0 ? Copy(value) : throw new BusFormatException($"no text, errno {-result}");
+    }
+
+    private static string Copy(byte* text)
+    {
+        var bytes = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(text);
+        return bytes.Length <= TextBytes ? Encoding.UTF8.GetString(bytes) : throw new BusFormatException("text too long");
+    }
+
+    private static void Check(int result)
+    {
+        if (result <= 0)
+        {
+            throw new BusFormatException($"message of another shape, errno {-result}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+namespace Mgmt.Machined;
+
+/// <summary>How the registry of machines is reached.</summary>
+public sealed record MachinedOptions
+{
+    private const string SystemBus = "unix:path=/run/dbus/system_bus_socket";
+
+    /// <summary>The bus, as a D-Bus address. Null: DBUS_SYSTEM_BUS_ADDRESS of the environment, else the system bus's usual socket.</summary>
+    public string? BusAddress { get; init; }
+
+    /// <summary>How long placing a process, or a question about a machine, may take in all.</summary>
+    public TimeSpan PlaceDeadline { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>False: no bus is opened, nothing is placed, the state is <c>off</c>.</summary>
+    public bool Enabled { get; init; } = true;
+
+    // libc's environment is a copy that .NET does not write to, so sd-bus is always told the address.
+    internal string Address => BusAddress
+        ?? Environment.GetEnvironmentVariable("DBUS_SYSTEM_BUS_ADDRESS")
+        ?? SystemBus;
+}
