@@ -1,1 +1,109 @@
-Console.Error.WriteLine("mgmtd: not built yet"); return 1;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Mgmt.Api;
+using Mgmt.Core;
+using Mgmt.Daemon;
+using Mgmt.Policy;
+using Mgmt.State;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+DaemonArguments arguments;
+DaemonSettings settings;
+var version = typeof(Listener).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+try
+{
+    arguments = DaemonArguments.Parse(args);
+    if (arguments.ShowHelp || arguments.ShowVersion)
+    {
+        Console.WriteLine(arguments.ShowHelp ? DaemonArguments.Usage : $"mgmtd {version}");
+        return 0;
+    }
+    if (arguments.GenerateInto is { } directory)
+    {
+        GeneratedFiles.WriteTo(directory);
+        return 0;
+    }
+    settings = DaemonSettings.Load(arguments);
+}
+catch (FormatException error)
+{
+    Console.Error.WriteLine($"mgmtd: {error.Message}");
+    return 2;
+}
+
+var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { ApplicationName = "mgmtd" });
+Logging.Configure(builder.Logging, settings);
+using var host = builder.Build();
+var logs = host.Services.GetRequiredService<ILoggerFactory>();
+var clock = TimeProvider.System;
+try
+{
+    // What the host is: its VMs, its disks, its registry of machines.
+    var platform = await Platform.OpenAsync(settings, clock, logs, CancellationToken.None);
+    await using var backend = platform.Backend;
+    await using var machines = platform.Machines;
+
+    // What must survive, and who may do what.
+    await using var store = await StateStore.OpenAsync(new StateStoreOptions
+    {
+        Directory = settings.StateDirectory, Seed = () => platform.Seed, JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
+        TimeProvider = clock, Logger = logs.CreateLogger<StateStore>(),
+    }, CancellationToken.None);
+    await using var policy = new PolicyStore(
+        [.. settings.PolicyDirectories.Select((path, i) => new PolicyDirectory(path, MayBeMissing: i < settings.PolicyDirectories.Count - 1))],
+        new PolicyOptions { FoldManagementServices = true, BuiltinRule = true, DenyWhenBroken = settings.BrokenPolicyDenies },
+        Path.Combine(settings.StateDirectory, "policy.last-good"), clock, logs.CreateLogger<PolicyStore>());
+    using var audit = new AuditLog(Path.Combine(settings.StateDirectory, "audit.log"), settings.AuditRequired, clock, logs.CreateLogger<AuditLog>());
+    var gate = new PolicyGate(policy, store);
+    await using var notices = new PolicyNotices(store, logs.CreateLogger<PolicyNotices>());
+
+    // What it can do.
+    await using var pools = new PoolSet(platform.PoolDrivers, logs.CreateLogger<PoolSet>());
+    await pools.OpenAllAsync(store.Current, CancellationToken.None);
+    var properties = new PropertyTable(HostProbe.Facts(pools));
+    var services = new LifecycleServices(store, backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
+    var watcher = new VmWatcher(services);
+    var starter = new VmStarter(services, watcher);
+    var streams = new EventStreams(store, new EventVisibility(gate), clock);
+    var calls = new ActiveCalls(clock);
+    var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
+    var status = new StatusReport(facts, store, policy, backend, machines, pools, audit, streams, calls, clock);
+    var table = new CallTable(CallGroups.Make(services, new VmMaker(services), starter, new VmStopper(services, watcher), properties,
+        new PropertyWriter(store, properties), streams, facts, status, calls));
+    var dispatcher = new Dispatcher(table, store, gate, notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
+
+    // How it is reached.
+    await using var sweeper = new HangupSweeper(clock);
+    using var socket = ServerSocket.Open(settings);
+    var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
+    var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
+
+    // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
+    var lifetime = host.Services.GetRequiredService<IHostApplicationLifetime>();
+    using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+    {
+        context.Cancel = true;
+        audit.Reopen();
+    });
+    await host.StartAsync(CancellationToken.None);
+    var announcing = new Announcements(store, policy, machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
+    var serving = listener.RunAsync(lifetime.ApplicationStopping);
+    ServiceManager.Notify("READY=1");
+    Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
+    var startup = new Startup(new VmAdopter(services, watcher), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
+    var starting = startup.RunAsync(lifetime.ApplicationStopping);
+    await host.WaitForShutdownAsync(CancellationToken.None);
+
+    ServiceManager.Notify("STOPPING=1");
+    Log.Stopping(logs.CreateLogger("mgmtd"));
+    streams.Shutdown();
+    await Task.WhenAll(serving, announcing, starting);
+    return 0;
+}
+catch (MgmtException error)
+{
+    Console.Error.WriteLine($"mgmtd: {error.Message}");
+    return 1;
+}

@@ -43,6 +43,13 @@ public readonly record struct VmName : IComparable<VmName>
         return new VmName(text);
     }
 
+    /// <summary>The name, or null when the text cannot be one.</summary>
+    public static VmName? TryParse(string text) =>
+        text.Length is > 0 and <= 31 && char.IsAsciiLetter(text[0]) && Charset.IsAll(text, Charset.Word)
+        && text is not ("Domain-0" or "none" or "default") && !text.EndsWith("-dm", StringComparison.Ordinal)
+            ? new VmName(text)
+            : null;
+
     /// <summary>By code point.</summary>
     public int CompareTo(VmName other) => string.CompareOrdinal(Value, other.Value);
 

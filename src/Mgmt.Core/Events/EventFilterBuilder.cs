@@ -1,8 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Mgmt.Core;
 
-namespace Mgmt.Wire;
+namespace Mgmt.Core;
 
 /// <summary>Collects the lines of a filter. ERRORS: ProtocolError, naming the line.</summary>
 internal sealed class EventFilterBuilder

@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
-using Mgmt.Core;
 
-namespace Mgmt.Wire;
+namespace Mgmt.Core;
 
 /// <summary>
 /// Which events a subscriber wants: the payload of mgmt.Events. SHAPE: lines of KEY=VALUE, the last newline optional:

@@ -1,0 +1,90 @@
+using Mgmt.State;
+
+namespace Mgmt.Api;
+
+/// <summary>Features: free-form names with printable values. Empty is false, everything else is true.</summary>
+public sealed class FeatureCalls(StateStore store) : ICallGroup
+{
+    private const int MaxValueLength = 4096;
+
+    /// <inheritdoc/>
+    public IEnumerable<CallRow> Rows =>
+    [
+        new("vm.feature.List", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.OneEntry("feature"), PayloadRule.None, CallDialects.Both,
+            "The features of a VM.", List) { Returns = "`<feature>\\n`" },
+        new("vm.feature.Get", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "The value of a feature.", Get) { Returns = "value" },
+        new("vm.feature.CheckWithTemplate", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "The value of a feature, of the VM or of its template.", CheckWithTemplate) { Returns = "value" },
+        new("vm.feature.Set", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.Optional("value"), CallDialects.Both,
+            "Sets a feature.", Set) { ValueArgument = Values.Argument },
+        new("vm.feature.Remove", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "Removes a feature.", Remove),
+    ];
+
+    private ValueTask<ReadOnlyMemory<byte>> List(CallContext call, CancellationToken cancellation)
+    {
+        if (call.Argument.Length == 0)
+        {
+            return new(Content.Lines(call.Target.Features.Keys));
+        }
+        return call.Target.Features.ContainsKey(call.Argument) ? new(Content.Text(call.Argument + "\n")) : throw NotFound(call.Target, call.Argument);
+    }
+
+    private ValueTask<ReadOnlyMemory<byte>> Get(CallContext call, CancellationToken cancellation) =>
+        new(Content.Text(call.Target.Features.GetValueOrDefault(call.Argument) ?? throw NotFound(call.Target, call.Argument)));
+
+    private ValueTask<ReadOnlyMemory<byte>> CheckWithTemplate(CallContext call, CancellationToken cancellation)
+    {
+        var seen = 0;
+        for (var vm = call.Target; vm is not null && seen++ < 8; vm = vm.Property("template") is { Length: > 0 } template ? call.State.Find(VmName.Parse(template)) : null)
+        {
+            if (vm.Features.TryGetValue(call.Argument, out var value))
+            {
+                return new(Content.Text(value));
+            }
+        }
+        throw NotFound(call.Target, call.Argument);
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> Set(CallContext call, CancellationToken cancellation)
+    {
+        var feature = FeatureName.Parse(call.Argument).Value;
+        var value = call.PayloadText("feature value");
+        if (value.Length > MaxValueLength || value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            throw new MgmtException(ErrorCode.QubesValueError, "feature value contains illegal characters, or more than %s", MaxValueLength.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+        await store.ApplyAsync(change =>
+        {
+            var vm = change.State.Get(call.Target.Name);
+            (string, string)[] pairs = vm.Features.TryGetValue(feature, out var old)
+                ? [("feature", feature), ("value", value), ("oldvalue", old)]
+                : [("feature", feature), ("value", value)];
+            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-pre-set:" + feature, pairs));
+            change.PutVm(vm with { Features = vm.Features.SetItem(feature, value) });
+            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-set:" + feature, pairs));
+        }, CancellationToken.None);
+        return Content.Empty;
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> Remove(CallContext call, CancellationToken cancellation)
+    {
+        var feature = FeatureName.Parse(call.Argument).Value;
+        var missing = await store.ApplyAsync(change =>
+        {
+            var vm = change.State.Get(call.Target.Name);
+            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-pre-delete:" + feature, ("feature", feature)));
+            if (!vm.Features.ContainsKey(feature))
+            {
+                return NotFound(vm, feature);
+            }
+            change.PutVm(vm with { Features = vm.Features.Remove(feature) });
+            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-delete:" + feature, ("feature", feature)));
+            return null;
+        }, CancellationToken.None);
+        return missing is null ? Content.Empty : throw missing;
+    }
+
+    private static MgmtException NotFound(VmRecord vm, string feature) => new(ErrorCode.QubesFeatureNotFoundError, "Feature not set for domain %s: %s", vm.Name.Value, feature);
+}

@@ -1,0 +1,89 @@
+using System.Text;
+using Mgmt.State;
+
+namespace Mgmt.Api;
+
+/// <summary>Properties of VMs (vm.property.*) and of the host (property.*): one set of handlers, two rows for each.</summary>
+public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : ICallGroup
+{
+    /// <inheritdoc/>
+    public IEnumerable<CallRow> Rows => [.. RowsOf("property.", CallTarget.Dom0, CallScope.Host, "the host"), .. RowsOf("vm.property.", CallTarget.Any, CallScope.Vm, "a VM")];
+
+    private IEnumerable<CallRow> RowsOf(string prefix, CallTarget target, CallScope scope, string holder) =>
+    [
+        new(prefix + "List", target, CallAccess.Read, scope, ArgumentRule.OneEntry("property"), PayloadRule.None, CallDialects.Both,
+            $"The properties of {holder}.", List) { Returns = "`<property>\\n`" },
+        new(prefix + "Get", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
+            $"A property of {holder}.", Get) { Returns = "`default=<yes,no> type=<str,int,bool,vm,label> <value>`" },
+        new(prefix + "GetAll", target, CallAccess.Read, scope, ArgumentRule.None, PayloadRule.None, CallDialects.Both,
+            $"All properties of {holder}.", GetAll) { Returns = "`<property> <as in Get>\\n`, in the value `\\` is `\\\\` and LF `\\n`" },
+        new(prefix + "GetDefault", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
+            $"The default of a property of {holder}.", GetDefault) { Returns = "`type=<type> <value>`, nothing when there is none" },
+        new(prefix + "Help", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
+            "What a property means.", Help) { Returns = "text" },
+        new(prefix + "HelpRst", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Mgmt,
+            "What a property means, as reStructuredText.", HelpRst) { Returns = "reST" },
+        new(prefix + "Set", target, CallAccess.Write, scope, ArgumentRule.Required("property"), PayloadRule.Optional("value"), CallDialects.Both,
+            $"Sets a property of {holder}.", Set) { ValueArgument = Values.Argument },
+        new(prefix + "Reset", target, CallAccess.Write, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
+            $"Puts a property of {holder} back at its default.", Reset),
+    ];
+
+    private ValueTask<ReadOnlyMemory<byte>> List(CallContext call, CancellationToken cancellation) => new(call.Argument.Length > 0
+        ? Content.Lines([Find(call).Name])
+        : Content.Lines(table.List(Vm(call)).Select(p => p.Name)));
+
+    private ValueTask<ReadOnlyMemory<byte>> Get(CallContext call, CancellationToken cancellation) =>
+        new(Content.Text(Line(call, table.Get(call.State, Vm(call), Find(call)))));
+
+    private ValueTask<ReadOnlyMemory<byte>> GetAll(CallContext call, CancellationToken cancellation)
+    {
+        var vm = Vm(call);
+        var text = new StringBuilder();
+        foreach (var definition in table.List(vm))
+        {
+            var line = Line(call, table.Get(call.State, vm, definition)).Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+            text.Append(definition.Name).Append(' ').Append(line).Append('\n');
+        }
+        return new(Content.Text(text.ToString()));
+    }
+
+    private ValueTask<ReadOnlyMemory<byte>> GetDefault(CallContext call, CancellationToken cancellation)
+    {
+        var definition = Find(call);
+        return new(definition.Access == PropertyAccess.WriteOnce || definition.Default(table.Scope(call.State, Vm(call))) is not { } value
+            ? Content.Empty
+            : Content.Text($"type={definition.TypeName} {value}"));
+    }
+
+    private ValueTask<ReadOnlyMemory<byte>> Help(CallContext call, CancellationToken cancellation) => new(Content.Text(Find(call).Help));
+
+    private ValueTask<ReadOnlyMemory<byte>> HelpRst(CallContext call, CancellationToken cancellation)
+    {
+        var definition = Find(call);
+        return new(Content.Text($".. describe:: {definition.Name}\n\n   {definition.Help}\n\n   :type: {definition.TypeName}\n   :access: {definition.Access.ToString().ToLowerInvariant()}\n"));
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> Set(CallContext call, CancellationToken cancellation)
+    {
+        await writer.SetAsync(Vm(call)?.Name, call.Argument, call.PayloadText("property value"));
+        return Content.Empty;
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> Reset(CallContext call, CancellationToken cancellation)
+    {
+        await writer.ResetAsync(Vm(call)?.Name, call.Argument);
+        return Content.Empty;
+    }
+
+    /// <summary>The holder: null for the host's own properties. dom0 as a VM has properties of its own.</summary>
+    private static VmRecord? Vm(CallContext call) => call.Row.Name.StartsWith("vm.", StringComparison.Ordinal) ? call.Target : null;
+
+    private PropertyDefinition Find(CallContext call) => table.Find(Vm(call), call.Argument);
+
+    private static string Line(CallContext call, PropertyValue value)
+    {
+        var isDefault = call.IsMgmt ? value.IsDefault ? "yes" : "no" : Parse.Text(value.IsDefault);
+        return $"default={isDefault} type={value.Definition.TypeName} {value.Text}";
+    }
+}

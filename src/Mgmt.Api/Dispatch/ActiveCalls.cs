@@ -1,0 +1,82 @@
+using System.Collections.Concurrent;
+
+namespace Mgmt.Api;
+
+/// <summary>The calls in flight, for call.List and call.Cancel.</summary>
+public sealed class ActiveCalls(TimeProvider clock)
+{
+    private readonly ConcurrentDictionary<long, ActiveCall> _calls = new();
+    private long _last;
+
+    /// <summary>What is in flight now, oldest first.</summary>
+    public IEnumerable<ActiveCall> List => _calls.Values.OrderBy(call => call.Context.Id);
+
+    /// <summary>How many.</summary>
+    public int Count => _calls.Count;
+
+    /// <summary>The next call's number.</summary>
+    public long NextId() => Interlocked.Increment(ref _last);
+
+    /// <summary>Enters a call; disposing takes it out.</summary>
+    public ActiveCall Enter(CallContext context, CancellationToken daemon)
+    {
+        var call = new ActiveCall(this, context, clock.GetTimestamp(), daemon);
+        _calls[context.Id] = call;
+        return call;
+    }
+
+    internal TimeSpan Age(ActiveCall call) => clock.GetElapsedTime(call.Began);
+
+    internal ActiveCall? Find(long id) => _calls.GetValueOrDefault(id);
+
+    internal void Leave(long id) => _calls.TryRemove(id, out _);
+}
+
+/// <summary>A call in flight.</summary>
+public sealed class ActiveCall : IDisposable
+{
+    private readonly ActiveCalls _owner;
+    private readonly CancellationTokenSource _cancel;
+
+    internal ActiveCall(ActiveCalls owner, CallContext context, long began, CancellationToken daemon)
+    {
+        _owner = owner;
+        Context = context;
+        Began = began;
+        _cancel = CancellationTokenSource.CreateLinkedTokenSource(daemon);
+    }
+
+    /// <summary>The call.</summary>
+    public CallContext Context { get; }
+
+    /// <summary>When it began.</summary>
+    public long Began { get; }
+
+    /// <summary>Ends when it is to stop. A change that only waits for nobody is given no such token.</summary>
+    public CancellationToken Token => _cancel.Token;
+
+    /// <summary>Whether a caller may have it cancelled: reads and streams, and changes that say so.</summary>
+    public bool IsCancellable => Context.Row.Access == CallAccess.Read || Context.Row.IsCancellable;
+
+    /// <summary>Whether somebody asked for its end.</summary>
+    public bool WasCancelled { get; private set; }
+
+    /// <summary>Asks for its end; false when it cannot be cancelled.</summary>
+    public bool Cancel()
+    {
+        if (!IsCancellable)
+        {
+            return false;
+        }
+        WasCancelled = true;
+        _cancel.Cancel();
+        return true;
+    }
+
+    /// <summary>Takes it out.</summary>
+    public void Dispose()
+    {
+        _owner.Leave(Context.Id);
+        _cancel.Dispose();
+    }
+}

@@ -1,0 +1,67 @@
+using Mgmt.Policy;
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>Turns what the policy store and the registry of machines tell into events, until both end.</summary>
+public sealed class Announcements(StateStore store, PolicyStore policy, IMachineRegistry machines, EventStreams streams, ILogger<Announcements> log)
+{
+    /// <summary>Runs until the token ends.</summary>
+    public Task RunAsync(CancellationToken cancellation)
+    {
+        Note(policy.Current);
+        return Task.WhenAll(GuardAsync(PolicyAsync, "policy announcements", cancellation), GuardAsync(MachinesAsync, "machine announcements", cancellation));
+    }
+
+    private async Task PolicyAsync(CancellationToken cancellation)
+    {
+        await foreach (var snapshot in policy.Changes.ReadAllAsync(cancellation))
+        {
+            Note(snapshot);
+            await store.ApplyAsync(change => change.Emit(Event(snapshot)), CancellationToken.None);
+            streams.Recheck();
+        }
+    }
+
+    private async Task MachinesAsync(CancellationToken cancellation)
+    {
+        await foreach (var change in machines.Changes.ReadAllAsync(cancellation))
+        {
+            await store.ApplyAsync(c => c.Emit(MgmtEvent.Global(change.Added ? "machine-new" : "machine-removed", ("machine", change.Name))), CancellationToken.None);
+        }
+    }
+
+    private static MgmtEvent Event(PolicySnapshot snapshot) => snapshot.Errors.Count == 0
+        ? MgmtEvent.Global("policy-loaded")
+        : MgmtEvent.Global("policy-degraded", ("file", snapshot.Errors[0].File),
+            ("line", snapshot.Errors[0].Line.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("message", snapshot.Errors[0].Message));
+
+    private void Note(PolicySnapshot snapshot)
+    {
+        foreach (var error in snapshot.Errors)
+        {
+            Log.PolicyProblem(log, error.File, error.Line, error.Message);
+        }
+        if (snapshot.Errors.Count == 0)
+        {
+            Log.PolicyLoaded(log, snapshot.Set.RuleCount, snapshot.Set.Files.Count);
+        }
+    }
+
+    private async Task GuardAsync(Func<CancellationToken, Task> loop, string name, CancellationToken cancellation)
+    {
+        try
+        {
+            await loop(cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            // The daemon stops.
+        }
+        catch (MgmtException error)
+        {
+            Log.LoopFailed(log, name, error);
+        }
+    }
+}

@@ -1,0 +1,34 @@
+namespace Mgmt.Api;
+
+/// <summary>A call between its header and its end.</summary>
+public sealed class CallSession
+{
+    internal CallSession(CallRequest request, Caller caller, long began, CallContext? context, MgmtException? refusal)
+    {
+        Request = request;
+        Caller = caller;
+        Began = began;
+        Context = context;
+        Refusal = refusal;
+    }
+
+    /// <summary>The header.</summary>
+    public CallRequest Request { get; }
+
+    /// <summary>Whether the call yields events.</summary>
+    public bool IsStream => Context?.Row.IsStream == true;
+
+    /// <summary>Whether the payload is to be handed on as it arrives.</summary>
+    public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;
+
+    /// <summary>The most bytes the request may have, header included.</summary>
+    public int CapBytes => Context?.Row.Payload.CapBytes ?? PayloadRule.DefaultCapBytes;
+
+    internal Caller Caller { get; }
+
+    internal long Began { get; }
+
+    internal CallContext? Context { get; }
+
+    internal MgmtException? Refusal { get; }
+}

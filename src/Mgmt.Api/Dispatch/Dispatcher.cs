@@ -1,0 +1,110 @@
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>
+/// A call's way: known? shaped as its row says? allowed? target there and of the right kind? then its handler, the audit line,
+/// the reply. Whatever happens, there is a result.
+/// </summary>
+public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate policy, PolicyNotices notices, AuditLog audit, ActiveCalls calls, TimeProvider clock, ILogger<Dispatcher> log)
+{
+    /// <summary>
+    /// Looks at a header before the payload is read. Never throws; what is wrong with it becomes the call's result.
+    /// </summary>
+    public CallSession Open(CallRequest request, Caller caller)
+    {
+        var began = clock.GetTimestamp();
+        try
+        {
+            CallerRights.Check(caller, request);
+            var row = table.Find(request.Method, out var dialect);
+            row.Argument.Check(request.Argument, dialect == CallDialect.Mgmt);
+            return new(request, caller, began, new CallContext(calls.NextId(), row, dialect, request, caller, store.Current), null);
+        }
+        catch (MgmtException refusal)
+        {
+            return new(request, caller, began, null, refusal);
+        }
+    }
+
+    /// <summary>For input that never became a request: the audit line of an error found by the transport.</summary>
+    public void Refused(Caller caller, MgmtException error) => audit.Write(new(calls.NextId(), null, null, caller, null, error.Code.ToString(), TimeSpan.Zero));
+
+    /// <summary>Carries a call out. Never throws.</summary>
+    public async ValueTask<CallResult> RunAsync(CallSession session, CallInput input, CancellationToken cancellation)
+    {
+        PolicyVerdict? verdict = null;
+        string? target = null;
+        ActiveCall? active = null;
+        try
+        {
+            if (session.Context is not { } call)
+            {
+                throw session.Refusal!;
+            }
+            call.Payload = new Untrusted(input.Payload);
+            call.PayloadStream = input.Stream;
+            call.Events = input.Events;
+            if (input.Stream is null)
+            {
+                call.Row.Payload.Check(input.Payload.Length);
+            }
+            target = Targets.Asked(call.State, call.Request);
+            verdict = policy.Decide(call, target);
+            notices.Tell(call, target, verdict);
+            if (!verdict.Allowed)
+            {
+                throw new MgmtException(ErrorCode.PermissionDenied, "Denied by policy: %s from %s to %s", call.Request.Method, call.Source, call.Request.Destination);
+            }
+            call.Target = Targets.Resolve(call.State, call.Row, call.Request, target);
+            active = calls.Enter(call, cancellation);
+            var content = await ActAsync(call, active, input);
+            return Finish(session, target, verdict, "OK", new(content, null, call.Row.IsStream));
+        }
+        catch (MgmtException error)
+        {
+            return Finish(session, target, verdict, error.Code.ToString(), new(default, error, false));
+        }
+        catch (OperationCanceledException)
+        {
+            return Finish(session, target, verdict, nameof(ErrorCode.MgmtCancelledError), new(default, Cancelled(active), session.Context?.Row.IsStream == true));
+        }
+        catch (Exception error)
+        {
+            var incident = Guid.NewGuid().ToString("N")[..12];
+            Log.Incident(log, incident, session.Request.Method, session.Request.Source, session.Request.Destination, error);
+            var failure = new MgmtException(error, ErrorCode.MgmtInternalError, "Internal error; look for incident %s in the log of mgmtd", incident);
+            return Finish(session, target, verdict, $"{nameof(ErrorCode.MgmtInternalError)} {incident}", new(default, failure, false));
+        }
+        finally
+        {
+            active?.Dispose();
+        }
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>> ActAsync(CallContext call, ActiveCall active, CallInput input)
+    {
+        if (call.Row.Access == CallAccess.Read)
+        {
+            return await call.Row.Handler(call, active.Token);
+        }
+        audit.EnsureWritable();
+        if (input.CallerIsGone())
+        {
+            // End of input and a killed client look alike; a change nobody waits for any more is not begun.
+            throw new MgmtException(ErrorCode.MgmtCancelledError, "The caller went away before %s began; nothing was done", call.Request.Method);
+        }
+        return await call.Row.Handler(call, call.Row.IsCancellable ? active.Token : CancellationToken.None);
+    }
+
+    private static MgmtException Cancelled(ActiveCall? active) => active?.WasCancelled == true
+        ? new(ErrorCode.MgmtCancelledError, "The call was cancelled")
+        : new(ErrorCode.MgmtCancelledError, "The daemon is shutting down, or the caller went away");
+
+    private CallResult Finish(CallSession session, string? target, PolicyVerdict? verdict, string outcome, CallResult result)
+    {
+        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)));
+        return result;
+    }
+}

@@ -1,0 +1,54 @@
+using Mgmt.Policy;
+using Mgmt.State;
+
+namespace Mgmt.Api;
+
+/// <summary>Asks the policy. One question at a time is decided by the set and the state of that moment.</summary>
+public sealed class PolicyGate(PolicyStore policy, StateStore store)
+{
+    private volatile SnapshotDirectory _directory = new(store.Current);
+
+    /// <summary>The set in force and whether it is the last good one of a broken set.</summary>
+    public PolicySnapshot Current => policy.Current;
+
+    /// <summary>
+    /// All questions of a call, until one is refused. A set with an error leaves the last good one in force.
+    /// </summary>
+    public PolicyVerdict Decide(CallContext call, string target)
+    {
+        var snapshot = policy.Current;
+        var row = call.Row;
+        var argument = row.AskedArgument?.Invoke(call.Argument) ?? call.Argument;
+        var verdict = Ask(snapshot, call.Source, new(row.Name, argument, target), row.ValueArgument?.Invoke(call));
+        if (verdict.Allowed && row.MoreQuestions is { } more)
+        {
+            foreach (var question in more(call))
+            {
+                var next = Ask(snapshot, call.Source, question, null);
+                if (!next.Allowed)
+                {
+                    return next;
+                }
+            }
+        }
+        return verdict;
+    }
+
+    /// <summary>One question outside a call: is this event for that subscriber?</summary>
+    public bool Allows(string source, CallQuestion question) => Ask(policy.Current, source, question, null).Allowed;
+
+    private PolicyVerdict Ask(PolicySnapshot snapshot, string source, CallQuestion question, string? valueArgument)
+    {
+        var directory = _directory;
+        if (!ReferenceEquals(directory.State, store.Current))
+        {
+            _directory = directory = new(store.Current);
+        }
+        var request = new PolicyRequest("mgmt." + question.Service, "+" + question.Argument, source, question.Target) { ValueArgument = valueArgument };
+        var decision = snapshot.Set.DecideCall(request, directory);
+        return new(decision.Allowed, decision.Rule, decision.Reason, decision.Notify, question, snapshot.Stale ? snapshot.Since : null);
+    }
+}
+
+/// <summary>What the policy said, which rule (FILE:LINE or <c>-</c>), why, and of which question; StaleSince when it is an older set's word.</summary>
+public sealed record PolicyVerdict(bool Allowed, string Rule, string Reason, bool Notify, CallQuestion Question, DateTimeOffset? StaleSince);

@@ -1,0 +1,67 @@
+using System.Threading.Channels;
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>
+/// Makes <c>policy-notify</c> events of decisions whose rule says notify=yes. A queue of 256: a flood of refused calls loses notices
+/// (the audit log has them all) and delays nobody.
+/// </summary>
+public sealed class PolicyNotices : IAsyncDisposable
+{
+    private const int QueueLength = 256;
+    private readonly Channel<MgmtEvent> _queue = Channel.CreateBounded<MgmtEvent>(new BoundedChannelOptions(QueueLength)
+    {
+        FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true,
+    });
+    private readonly StateStore _store;
+    private readonly ILogger<PolicyNotices> _log;
+    private readonly Task _loop;
+
+    /// <summary>Starts writing.</summary>
+    public PolicyNotices(StateStore store, ILogger<PolicyNotices> log)
+    {
+        _store = store;
+        _log = log;
+        _loop = Task.Run(WriteAsync);
+    }
+
+    /// <summary>Notes a decision if its rule asks for it.</summary>
+    public void Tell(CallContext call, string target, PolicyVerdict verdict)
+    {
+        if (verdict.Notify)
+        {
+            _queue.Writer.TryWrite(MgmtEvent.Global("policy-notify",
+                ("source", call.Source), ("target", target), ("service", call.Request.Method), ("argument", "+" + verdict.Question.Argument),
+                ("decision", verdict.Allowed ? "allow" : "deny"), ("rule", verdict.Rule)));
+        }
+    }
+
+    /// <summary>Writes what is queued and ends.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _loop;
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            while (await _queue.Reader.WaitToReadAsync(CancellationToken.None))
+            {
+                var batch = new List<MgmtEvent>();
+                while (batch.Count < QueueLength && _queue.Reader.TryRead(out var notice))
+                {
+                    batch.Add(notice);
+                }
+                await _store.ApplyAsync(change => batch.ForEach(change.Emit), CancellationToken.None);
+            }
+        }
+        catch (MgmtException error)
+        {
+            Log.LoopFailed(_log, nameof(PolicyNotices), error);
+        }
+    }
+}

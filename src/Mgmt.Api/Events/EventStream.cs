@@ -1,0 +1,157 @@
+using System.Threading.Channels;
+using Mgmt.State;
+
+namespace Mgmt.Api;
+
+/// <summary>
+/// One subscriber: <c>connection-established</c>, then what it missed since its cursor, then what happens. Its queue is bounded; a
+/// subscriber that does not keep up is told so and closed, and resumes by its cursor.
+/// </summary>
+internal sealed class EventStream(
+    EventJournal journal, EventVisibility visibility, TimeProvider clock, TimeSpan bookmarkInterval, int queueLength,
+    string subscriber, VmRecord destination, EventFilter filter, IEventSink sink)
+{
+    private const int Page = 512;
+    private readonly Channel<JournalEntry?> _queue = Channel.CreateBounded<JournalEntry?>(new BoundedChannelOptions(queueLength) { SingleReader = true });
+    private StreamEnd? _end;
+    private ulong _position;
+
+    private bool WithCursors => filter.WithCursor;
+
+    /// <summary>Makes the stream look at the policy again.</summary>
+    internal void Wake() => _queue.Writer.TryWrite(null);
+
+    /// <summary>Ends the stream after what is queued.</summary>
+    internal void End(StreamEnd reason)
+    {
+        _end ??= reason;
+        _queue.Writer.TryComplete();
+    }
+
+    internal async Task RunAsync(CancellationToken cancellation)
+    {
+        using var subscription = journal.Subscribe(Enqueue, out var from);
+        var replay = filter.Since is { } since && journal.Holds(since);
+        _position = replay ? filter.Since!.Value.Sequence : from.Sequence;
+        await SendAsync(MgmtEvent.Global("connection-established"), cancellation);
+        if (filter.Since is not null && !replay)
+        {
+            await SendAsync(MgmtEvent.Global("gone", ("newest", from.ToString()), ("oldest", journal.Oldest.ToString())), cancellation);
+        }
+        await sink.FlushAsync(cancellation);
+        if (!replay || await ReplayAsync(from.Sequence, cancellation))
+        {
+            await FollowAsync(cancellation);
+        }
+        if (_end is { } reason)
+        {
+            await SendAsync(MgmtEvent.Global("stream-closed", ("reason", reason.ToString().ToLowerInvariant())), cancellation);
+            await sink.FlushAsync(cancellation);
+        }
+    }
+
+    /// <summary>Runs on the store's writer: puts into the queue and never waits.</summary>
+    private void Enqueue(IReadOnlyList<JournalEntry> committed)
+    {
+        foreach (var entry in committed)
+        {
+            if (!_queue.Writer.TryWrite(entry))
+            {
+                End(StreamEnd.Slow);
+                return;
+            }
+        }
+    }
+
+    private async Task<bool> ReplayAsync(ulong until, CancellationToken cancellation)
+    {
+        while (_position < until)
+        {
+            var page = journal.Read(_position, Page);
+            if (page.Count == 0)
+            {
+                break;
+            }
+            foreach (var entry in page.TakeWhile(e => e.Sequence <= until))
+            {
+                if (!await DeliverAsync(entry, cancellation))
+                {
+                    return false;
+                }
+            }
+            _position = Math.Max(_position, Math.Min(until, page[^1].Sequence));
+            await sink.FlushAsync(cancellation);
+        }
+        return true;
+    }
+
+    private async Task FollowAsync(CancellationToken cancellation)
+    {
+        while (await WaitAsync(cancellation))
+        {
+            while (_queue.Reader.TryRead(out var entry))
+            {
+                if (entry is null ? !MayStay() : entry.Sequence > _position && !await DeliverAsync(entry, cancellation))
+                {
+                    return;
+                }
+            }
+            await sink.FlushAsync(cancellation);
+        }
+    }
+
+    /// <summary>True when there is something to read; sends bookmarks while there is not.</summary>
+    private async Task<bool> WaitAsync(CancellationToken cancellation)
+    {
+        var waiting = _queue.Reader.WaitToReadAsync(cancellation).AsTask();
+        while (WithCursors)
+        {
+            try
+            {
+                return await waiting.WaitAsync(bookmarkInterval, clock, cancellation);
+            }
+            catch (TimeoutException)
+            {
+                await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
+                await sink.FlushAsync(cancellation);
+            }
+        }
+        return await waiting;
+    }
+
+    /// <summary>False when the stream is over.</summary>
+    private async Task<bool> DeliverAsync(JournalEntry entry, CancellationToken cancellation)
+    {
+        _position = entry.Sequence;
+        if (!MayStay())
+        {
+            return false;
+        }
+        var happened = entry.Event;
+        if (IsForDestination(happened) && filter.Matches(happened.Subject, happened.Name) && visibility.Sees(subscriber, happened))
+        {
+            await SendAsync(happened, cancellation);
+        }
+        if (happened is { Name: "domain-delete", Subject: "" } && destination.Class != VmClass.AdminVM && happened["vm"] == destination.Name.Value)
+        {
+            _end = StreamEnd.Removed;
+            return false;
+        }
+        return true;
+    }
+
+    private bool IsForDestination(MgmtEvent happened) => destination.Class == VmClass.AdminVM || happened.Subject == destination.Name.Value;
+
+    private bool MayStay()
+    {
+        if (visibility.MayOpen(subscriber, destination.Name))
+        {
+            return true;
+        }
+        _end = StreamEnd.Denied;
+        return false;
+    }
+
+    private ValueTask SendAsync(MgmtEvent happened, CancellationToken cancellation) =>
+        sink.SendAsync(happened, WithCursors ? new EventCursor(journal.Epoch, _position) : null, cancellation);
+}

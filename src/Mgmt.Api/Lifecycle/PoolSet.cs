@@ -1,0 +1,61 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>The storage pools at work. One that cannot be opened is kept with its reason and stops nobody else.</summary>
+public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> log) : IAsyncDisposable
+{
+    private readonly ConcurrentDictionary<PoolName, IStoragePool> _open = new();
+    private readonly ConcurrentDictionary<PoolName, string> _broken = new();
+
+    /// <summary>The drivers, by name.</summary>
+    public ImmutableSortedDictionary<string, IPoolDriver> Drivers { get; } = drivers.ToImmutableSortedDictionary(d => d.Name, d => d, StringComparer.Ordinal);
+
+    /// <summary>Pools that cannot be used, with the reason.</summary>
+    public IEnumerable<KeyValuePair<PoolName, string>> Broken => _broken.OrderBy(pair => pair.Key);
+
+    /// <summary>Opens the pools of a state.</summary>
+    public async Task OpenAllAsync(HostState state, CancellationToken cancellation)
+    {
+        foreach (var record in state.Pools.Values)
+        {
+            try
+            {
+                var driver = Drivers.GetValueOrDefault(record.Driver) ?? throw new MgmtException(ErrorCode.StoragePoolException, "no driver %s in this mgmtd", record.Driver);
+                _open[record.Name] = await driver.OpenAsync(record, cancellation);
+            }
+            catch (MgmtException error)
+            {
+                _broken[record.Name] = error.Message;
+                Log.PoolBroken(log, record.Name, error.Message);
+            }
+        }
+    }
+
+    /// <summary>A pool. ERRORS: QubesPoolNotFoundError; MgmtUnavailableError when it could not be opened.</summary>
+    public IStoragePool Get(PoolName name) => _open.TryGetValue(name, out var pool)
+        ? pool
+        : _broken.TryGetValue(name, out var reason)
+            ? throw new MgmtException(ErrorCode.MgmtUnavailableError, "Pool %s cannot be used: %s", name.Value, reason)
+            : throw new MgmtException(ErrorCode.QubesPoolNotFoundError, "No such pool: '%s'", name.Value);
+
+    /// <summary>A pool that is open, or null.</summary>
+    public IStoragePool? TryGet(PoolName name) => _open.GetValueOrDefault(name);
+
+    /// <summary>Whether the kernels pool of a state holds a kernel.</summary>
+    public bool HasKernel(HostState state, string kernel) =>
+        TryGet(KernelPool(state))?.Volumes.Any(vid => vid.Value == kernel) == true;
+
+    internal static PoolName KernelPool(HostState state) => PoolName.Parse(state.Properties.GetValueOrDefault("default_pool_kernel") ?? "linux-kernel");
+
+    /// <summary>Closes them.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var pool in _open.Values)
+        {
+            await pool.DisposeAsync();
+        }
+    }
+}

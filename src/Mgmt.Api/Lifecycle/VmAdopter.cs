@@ -1,0 +1,86 @@
+namespace Mgmt.Api;
+
+/// <summary>
+/// After a restart: finds the processes of an earlier daemon again, each on its own under a deadline. One that does not answer stays
+/// NA, is tried again, and stops nobody else.
+/// </summary>
+public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    private const string Unreachable = "unreachable";
+
+    /// <summary>Tries every VM once; those that do not answer go on being tried until the token ends. The returned task is that.</summary>
+    public async Task<Task> AdoptAllAsync(CancellationToken cancellation)
+    {
+        var runs = services.Store.Current.Vms.Values.Where(vm => vm.Status.Run is not null).ToList();
+        await services.Backend.ReapStraysAsync([.. runs.Select(vm => vm.Status.Run!)], cancellation);
+        var adopted = await Task.WhenAll(runs.Select(async vm => (vm.Name, Done: await TryAdoptAsync(vm.Name, cancellation))));
+        return Task.WhenAll(adopted.Where(a => !a.Done).Select(a => KeepTryingAsync(a.Name, cancellation)));
+    }
+
+    private async Task KeepTryingAsync(VmName name, CancellationToken cancellation)
+    {
+        var pause = TimeSpan.FromSeconds(1);
+        try
+        {
+            do
+            {
+                await Task.Delay(pause, services.Clock, cancellation);
+                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            }
+            while (!await TryAdoptAsync(name, cancellation));
+        }
+        catch (OperationCanceledException)
+        {
+            // The daemon stops; the next one tries again.
+        }
+    }
+
+    /// <summary>True when the question is settled: adopted, gone, or ended meanwhile.</summary>
+    private async Task<bool> TryAdoptAsync(VmName name, CancellationToken cancellation)
+    {
+        using var gate = await services.Gates.EnterAsync(name, cancellation);
+        if (services.Store.Current.Find(name) is not { Status: { Run: { } run, State: VmState.NA } } vm)
+        {
+            return true;
+        }
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            limit.CancelAfter(Deadline);
+            var running = await services.Backend.AdoptAsync(vm, run, limit.Token);
+            await (running is null ? watcher.PutAwayAsync(name, null, "unseen") : TakeAsync(name, running));
+            return true;
+        }
+        catch (Exception error) when (error is MgmtException || (error is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            Log.NotAdopted(services.Log, name, error.Message);
+            await services.Store.ApplyAsync(change => change.SetFault(name, Unreachable, true), CancellationToken.None);
+            return false;
+        }
+    }
+
+    private async Task TakeAsync(VmName name, IRunningVm running)
+    {
+        // A run without a start time was cut off between its launch and the first run of its processors: the start is finished.
+        var unfinished = services.Vm(name).Status.Run is { } run && run.StartedAt == default;
+        if (unfinished)
+        {
+            await running.ContinueAsync(CancellationToken.None);
+        }
+        await services.Store.ApplyAsync(change =>
+        {
+            change.SetFault(name, Unreachable, false);
+            change.SetState(name, running.InitialState);
+            if (unfinished)
+            {
+                change.SetStarted(name);
+                change.Emit(MgmtEvent.Of(name, "domain-unpaused"));
+                change.Emit(MgmtEvent.Of(name, "domain-start", ("start_guid", running.Run.StartGuid.ToString("D"))));
+            }
+        }, CancellationToken.None);
+        watcher.Watch(name, running);
+        Log.Adopted(services.Log, name, running.Run.Pid, running.InitialState);
+    }
+}

@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using System.IO.Pipelines;
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>Makes and removes VMs.</summary>
+public sealed class VmMaker(LifecycleServices services)
+{
+    private const int MaxQid = 65534;
+
+    /// <summary>
+    /// Makes a VM and its volumes. With <paramref name="rootImage"/> the root volume gets those bytes and that size.
+    /// ERRORS: QubesVMAlreadyExistsError, QubesVMNotFoundError (template), QubesPropertyValueError, QubesLabelNotFoundError, those of the pools.
+    /// </summary>
+    public async Task CreateAsync(VmBlueprint blueprint, string source, (PipeReader Data, long SizeBytes)? rootImage, CancellationToken cancellation)
+    {
+        using var gate = await services.Gates.EnterAsync(blueprint.Name, cancellation);
+        var state = services.Store.Current;
+        CheckFree(state, blueprint.Name);
+        Check(state, blueprint);
+        var volumes = blueprint.Volumes(state, services.Properties);
+        if (rootImage is { } image)
+        {
+            volumes = volumes.SetItem(VolumeName.Root, volumes[VolumeName.Root] with { SizeBytes = image.SizeBytes });
+        }
+        var undo = new UndoStack();
+        try
+        {
+            foreach (var volume in volumes.Values.Where(v => v.Name != VolumeName.Kernel))
+            {
+                var pool = services.Pools.Get(volume.Pool);
+                await pool.CreateAsync(volume, cancellation);
+                undo.Push(() => pool.RemoveAsync(volume, CancellationToken.None));
+                if (rootImage is { } root && volume.Name == VolumeName.Root)
+                {
+                    await pool.ImportAsync(volume, root.Data, root.SizeBytes, cancellation);
+                }
+            }
+            await services.Store.ApplyAsync(change => Enter(change, blueprint, volumes, source), CancellationToken.None);
+            undo.Complete();
+        }
+        catch
+        {
+            await undo.RunAsync(error => Log.CleanUpFailed(services.Log, blueprint.Name, error));
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Removes a halted VM that nothing needs, its volumes, and the tags that spoke of it. ERRORS: QubesVMNotHaltedError, QubesVMInUseError.
+    /// </summary>
+    public async Task RemoveAsync(VmName name, CancellationToken cancellation)
+    {
+        using var gate = await services.Gates.EnterAsync(name, cancellation);
+        var volumes = services.Vm(name).Volumes;
+        var veto = await services.Store.ApplyAsync(change => TakeOut(change, name), CancellationToken.None);
+        if (veto is not null)
+        {
+            throw veto;
+        }
+        foreach (var volume in volumes.Values.Where(v => v.Name != VolumeName.Kernel))
+        {
+            try
+            {
+                await services.Pools.Get(volume.Pool).RemoveAsync(volume, CancellationToken.None);
+            }
+            catch (MgmtException error)
+            {
+                Log.VolumeLeft(services.Log, volume.Vid?.Value ?? "-", volume.Pool, error);
+            }
+        }
+    }
+
+    private static void CheckFree(HostState state, VmName name)
+    {
+        if (state.Find(name) is not null)
+        {
+            throw new MgmtException(ErrorCode.QubesVMAlreadyExistsError, "Qube already exists: %s", name.Value);
+        }
+    }
+
+    private void Check(HostState state, VmBlueprint blueprint)
+    {
+        var probe = new VmRecord { Name = blueprint.Name, Class = blueprint.Class, Qid = 0, Uuid = Guid.Empty };
+        var label = services.Properties.Find(probe, "label");
+        label.Parse(services.Properties.Scope(state, probe), blueprint.Label);
+        if (blueprint.Class is VmClass.AppVM or VmClass.DispVM)
+        {
+            services.Properties.Find(probe, "template").Parse(services.Properties.Scope(state, probe), blueprint.Template ?? throw new MgmtException(ErrorCode.ProtocolError, "expected an argument (template)"));
+        }
+        else if (blueprint.Template is not null)
+        {
+            throw new MgmtException(ErrorCode.ProtocolError, "unexpected argument: a %s has no template", blueprint.Class.ToString());
+        }
+    }
+
+    private void Enter(IStateTransaction change, VmBlueprint blueprint, ImmutableSortedDictionary<VolumeName, VolumeRecord> volumes, string source)
+    {
+        // Once more, now that nobody else can change anything: what was checked may be gone.
+        CheckFree(change.State, blueprint.Name);
+        Check(change.State, blueprint);
+        var tag = TagName.Parse("created-by-" + source);
+        var vm = new VmRecord
+        {
+            Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes, Tags = [tag],
+        }.WithProperty("label", blueprint.Label).WithProperty("template", blueprint.Template);
+        change.PutVm(vm);
+        change.Emit(MgmtEvent.Global("domain-add", ("vm", vm.Name.Value)));
+        change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
+        change.Emit(MgmtEvent.Of(vm.Name, "domain-create-on-disk"));
+    }
+
+    private static int FreeQid(HostState state)
+    {
+        var used = state.Vms.Values.Select(vm => vm.Qid).ToHashSet();
+        for (var qid = 1; qid <= MaxQid; qid++)
+        {
+            if (!used.Contains(qid))
+            {
+                return qid;
+            }
+        }
+        throw new MgmtException(ErrorCode.MgmtBusyError, "There are as many VMs as there can be");
+    }
+
+    private static MgmtException? TakeOut(IStateTransaction change, VmName name)
+    {
+        var vm = change.State.Get(name);
+        if (vm.Class == VmClass.AdminVM || vm.Status.State != VmState.Halted)
+        {
+            return vm.Status.State == VmState.NA
+                ? new(ErrorCode.MgmtUnavailableError, "The state of %s is unknown: its process does not answer; Kill ends it", name.Value)
+                : new(ErrorCode.QubesVMNotHaltedError, "Domain is not powered off: '%s'", name.Value);
+        }
+        // The event is journalled also when the removal is refused after it.
+        change.Emit(MgmtEvent.Global("domain-pre-delete", ("vm", name.Value)));
+        if (UserOf(change.State, vm) is { } user)
+        {
+            return new(ErrorCode.QubesVMInUseError, "Domain is in use: '%s'; see %s", name.Value, user);
+        }
+        change.RemoveVm(name);
+        RemoveTagsOf(change, name);
+        change.Emit(MgmtEvent.Global("domain-delete", ("vm", name.Value)));
+        return null;
+    }
+
+    private static string? UserOf(HostState state, VmRecord vm)
+    {
+        if (vm.Property("installed_by_rpm") == "True")
+        {
+            return "its property installed_by_rpm";
+        }
+        foreach (var other in state.Vms.Values.Where(other => other.Name != vm.Name))
+        {
+            foreach (var property in VmProperties.All.Where(p => p.Type == PropertyType.Vm))
+            {
+                if (other.Property(property.Name) == vm.Name.Value)
+                {
+                    return $"property {property.Name} of {other.Name}";
+                }
+            }
+        }
+        return GlobalProperties.All.Where(p => p.Type == PropertyType.Vm && state.Properties.GetValueOrDefault(p.Name) == vm.Name.Value).Select(p => $"global property {p.Name}").FirstOrDefault();
+    }
+
+    /// <summary>Tags are grants: a later VM of the same name must not inherit them.</summary>
+    private static void RemoveTagsOf(IStateTransaction change, VmName name)
+    {
+        foreach (var other in change.State.Vms.Values.ToList())
+        {
+            foreach (var tag in other.Tags.Where(t => t.Value == $"created-by-{name}" || t.Value == $"managed-by-{name}").ToList())
+            {
+                change.PutVm(change.State.Get(other.Name) with { Tags = change.State.Get(other.Name).Tags.Remove(tag) });
+                change.Emit(MgmtEvent.Of(other.Name, "domain-tag-delete:" + tag, ("tag", tag.Value)));
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+namespace Mgmt.Api;
+
+/// <summary>A VM whose process this daemon holds, and what waits for its end.</summary>
+public sealed class VmSession(VmName name, IRunningVm vm)
+{
+    private readonly TaskCompletionSource _handled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>The VM.</summary>
+    public VmName Name => name;
+
+    /// <summary>Its process.</summary>
+    public IRunningVm Vm => vm;
+
+    /// <summary>Completes when its end was handled: volumes put away, state Halted, events out.</summary>
+    public Task Handled => _handled.Task;
+
+    /// <summary>Whether its end was asked for, so that it is no crash.</summary>
+    public bool EndIsWanted { get; set; }
+
+    internal Task Pump { get; set; } = Task.CompletedTask;
+
+    internal ShutdownOperation? Shutdown { get; set; }
+
+    internal void MarkHandled() => _handled.TrySetResult();
+}

@@ -1,0 +1,134 @@
+using Mgmt.State;
+
+namespace Mgmt.Api;
+
+/// <summary>Follows what running VMs do by themselves: agents that come and go, guests that power off, processes that die.</summary>
+public sealed class VmWatcher(LifecycleServices services)
+{
+    /// <summary>Begins to follow a VM.</summary>
+    public VmSession Watch(VmName name, IRunningVm vm)
+    {
+        var session = new VmSession(name, vm);
+        services.Sessions.Add(session);
+        session.Pump = Task.Run(() => FollowAsync(session));
+        return session;
+    }
+
+    private async Task FollowAsync(VmSession session)
+    {
+        try
+        {
+            await services.Store.ApplyAsync(change =>
+            {
+                foreach (var fault in session.Vm.Faults)
+                {
+                    change.SetFault(session.Name, fault, true);
+                }
+                change.SetAgent(session.Name, session.Vm.Agent.State);
+            }, CancellationToken.None);
+            await foreach (var signal in session.Vm.Signals.ReadAllAsync(CancellationToken.None))
+            {
+                await HandleAsync(session, signal);
+            }
+        }
+        catch (Exception error)
+        {
+            // The store is dead or we are wrong; the VM lives on and a restart of the daemon adopts it.
+            Log.PumpFailed(services.Log, session.Name, error);
+        }
+    }
+
+    private Task HandleAsync(VmSession session, VmSignal signal) => signal switch
+    {
+        VmSignal.AgentChanged agent => services.Store.ApplyAsync(change => change.SetAgent(session.Name, agent.State), CancellationToken.None),
+        VmSignal.FaultChanged fault => services.Store.ApplyAsync(change => change.SetFault(session.Name, fault.Fault, fault.Set), CancellationToken.None),
+        VmSignal.Stopped stopped => services.Store.ApplyAsync(change => StoppedByItself(change, session.Name, stopped.Reason), CancellationToken.None),
+        VmSignal.Resumed => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-unpaused"), CancellationToken.None),
+        VmSignal.SuspendedByGuest => services.Store.ApplyAsync(change =>
+        {
+            change.SetState(session.Name, VmState.Suspended);
+            change.SetAgent(session.Name, AgentState.Suspended);
+        }, CancellationToken.None),
+        VmSignal.WokenUp => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-resumed"), CancellationToken.None),
+        VmSignal.GuestShutdown => services.Store.ApplyAsync(change => change.SetState(session.Name, VmState.Halting), CancellationToken.None),
+        VmSignal.Exited exited => EndedAsync(session, exited.Exit),
+        _ => Task.CompletedTask,
+    };
+
+    private static void StoppedByItself(IStateTransaction change, VmName name, string reason)
+    {
+        change.SetState(name, VmState.Paused);
+        if (reason != "outside")
+        {
+            change.SetFault(name, reason, true);
+        }
+        change.Emit(MgmtEvent.Of(name, "domain-paused"));
+    }
+
+    private static void RunsAgain(IStateTransaction change, VmName name, string happened)
+    {
+        change.SetState(name, VmState.Running);
+        foreach (var fault in change.State.Find(name)?.Status.Faults.Where(f => f != "machined") ?? [])
+        {
+            change.SetFault(name, fault, false);
+        }
+        change.Emit(MgmtEvent.Of(name, happened));
+    }
+
+    private async Task EndedAsync(VmSession session, VmExit exit)
+    {
+        var crashed = exit.Crashed && !session.EndIsWanted;
+        if (crashed)
+        {
+            Log.Crashed(services.Log, session.Name, exit.Reason);
+        }
+        else
+        {
+            Log.Ended(services.Log, session.Name, exit.Reason);
+        }
+        services.Sessions.Remove(session);
+        await PutAwayAsync(session.Name, crashed ? exit.Reason : null, null);
+        session.MarkHandled();
+        await session.Vm.DisposeAsync();
+    }
+
+    /// <summary>
+    /// What follows the end of a VM's process: volumes put away, state Halted, events. <paramref name="crash"/> says why when nobody
+    /// asked for it, <paramref name="shutdownReason"/> is <c>unseen</c> for an end that no daemon saw.
+    /// </summary>
+    internal async Task PutAwayAsync(VmName name, string? crash, string? shutdownReason)
+    {
+        await services.Store.ApplyAsync(change =>
+        {
+            change.SetState(name, crash is null ? VmState.Halting : VmState.Crashed);
+            change.SetAgent(name, AgentState.Absent);
+            if (crash is not null)
+            {
+                change.Emit(MgmtEvent.Of(name, "domain-crashed", ("reason", crash)));
+            }
+            change.Emit(MgmtEvent.Of(name, "domain-stopped"));
+        }, CancellationToken.None);
+        await StopVolumesAsync(name);
+        await services.Store.ApplyAsync(change =>
+        {
+            change.SetHalted(name);
+            change.Emit(MgmtEvent.Of(name, "property-reset:start_time", ("name", "start_time")));
+            change.Emit(shutdownReason is null ? MgmtEvent.Of(name, "domain-shutdown") : MgmtEvent.Of(name, "domain-shutdown", ("reason", shutdownReason)));
+        }, CancellationToken.None);
+    }
+
+    private async Task StopVolumesAsync(VmName name)
+    {
+        foreach (var volume in services.Store.Current.Find(name)?.Volumes.Values.Where(v => v.Name != VolumeName.Kernel) ?? [])
+        {
+            try
+            {
+                await services.Pools.Get(volume.Pool).StopAsync(volume, CancellationToken.None);
+            }
+            catch (MgmtException error)
+            {
+                Log.CleanUpFailed(services.Log, name, error);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Api;
+
+/// <summary>Every message of this project. Payloads and property values are never logged.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 1001, Level = LogLevel.Error, Message = "audit log {Path} cannot be written")]
+    internal static partial void AuditBroken(ILogger log, string path, Exception error);
+
+    [LoggerMessage(EventId = 1002, Level = LogLevel.Error, Message = "incident {Incident} in {Method} for {Source} on {Target}")]
+    internal static partial void Incident(ILogger log, string incident, string method, string source, string target, Exception error);
+
+    [LoggerMessage(EventId = 1010, Level = LogLevel.Information, Message = "{Vm}: started, pid {Pid}")]
+    internal static partial void Started(ILogger log, VmName vm, int pid);
+
+    [LoggerMessage(EventId = 1011, Level = LogLevel.Warning, Message = "{Vm}: start failed: {Reason}")]
+    internal static partial void StartFailed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1012, Level = LogLevel.Information, Message = "{Vm}: ended ({Reason})")]
+    internal static partial void Ended(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1013, Level = LogLevel.Warning, Message = "{Vm}: crashed ({Reason})")]
+    internal static partial void Crashed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1014, Level = LogLevel.Information, Message = "{Vm}: adopted, pid {Pid}, {State}")]
+    internal static partial void Adopted(ILogger log, VmName vm, int pid, VmState state);
+
+    [LoggerMessage(EventId = 1015, Level = LogLevel.Warning, Message = "{Vm}: does not answer, state unknown: {Reason}")]
+    internal static partial void NotAdopted(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1016, Level = LogLevel.Error, Message = "{Vm}: cleaning up after its end failed")]
+    internal static partial void CleanUpFailed(ILogger log, VmName vm, Exception error);
+
+    [LoggerMessage(EventId = 1017, Level = LogLevel.Error, Message = "{Vm}: watching it failed")]
+    internal static partial void PumpFailed(ILogger log, VmName vm, Exception error);
+
+    [LoggerMessage(EventId = 1018, Level = LogLevel.Warning, Message = "{Vm}: autostart failed: {Reason}")]
+    internal static partial void AutostartFailed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1020, Level = LogLevel.Error, Message = "pool {Pool} cannot be used: {Reason}")]
+    internal static partial void PoolBroken(ILogger log, PoolName pool, string reason);
+
+    [LoggerMessage(EventId = 1021, Level = LogLevel.Warning, Message = "volume {Vid} in pool {Pool} could not be removed")]
+    internal static partial void VolumeLeft(ILogger log, string vid, PoolName pool, Exception error);
+
+    [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
+    internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
+
+    [LoggerMessage(EventId = 1031, Level = LogLevel.Information, Message = "policy loaded: {Rules} rules in {Files} files")]
+    internal static partial void PolicyLoaded(ILogger log, int rules, int files);
+
+    [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
+    internal static partial void LoopFailed(ILogger log, string loop, Exception error);
+}

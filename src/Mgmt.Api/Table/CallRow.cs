@@ -1,0 +1,48 @@
+namespace Mgmt.Api;
+
+/// <summary>
+/// One call: everything the daemon, the default policy, the rpc-services entries, the documentation and the completion need to
+/// know of it. <see cref="Name"/> is without the prefix: <c>vm.Start</c> is served as <c>mgmt.vm.Start</c>.
+/// </summary>
+public sealed record CallRow(
+    string Name,
+    CallTarget Target,
+    CallAccess Access,
+    CallScope Scope,
+    ArgumentRule Argument,
+    PayloadRule Payload,
+    CallDialects Dialects,
+    string Summary,
+    CallHandler Handler)
+{
+    /// <summary>What the OK content looks like, for the documentation.</summary>
+    public string Returns { get; init; } = "-";
+
+    /// <summary>The questions beyond the first that the policy is asked; all must be allowed.</summary>
+    public Func<CallContext, IEnumerable<CallQuestion>>? MoreQuestions { get; init; }
+
+    /// <summary>The second spelling of the argument, <c>+NAME+VALUE</c>, that value rules match; null when the value does not fit one.</summary>
+    public Func<CallContext, string?>? ValueArgument { get; init; }
+
+    /// <summary>What the policy is asked instead of the argument as it came (a size in it is not the policy's business).</summary>
+    public Func<string, string>? AskedArgument { get; init; }
+
+    /// <summary>Whether the call yields events instead of one reply.</summary>
+    public bool IsStream { get; init; }
+
+    /// <summary>Whether call.Cancel and a caller that goes away may end it although it changes something (it only waits).</summary>
+    public bool IsCancellable { get; init; }
+}
+
+/// <summary>A call's work. The content of the OK reply comes back; errors are thrown.</summary>
+public delegate ValueTask<ReadOnlyMemory<byte>> CallHandler(CallContext call, CancellationToken cancellation);
+
+/// <summary>One question to the policy: may the caller use this service with this argument on this target?</summary>
+public sealed record CallQuestion(string Service, string Argument, string Target);
+
+/// <summary>Calls that belong together; their rows stand above their handlers.</summary>
+public interface ICallGroup
+{
+    /// <summary>The rows.</summary>
+    IEnumerable<CallRow> Rows { get; }
+}

@@ -1,0 +1,44 @@
+using System.Collections.Frozen;
+
+namespace Mgmt.Api;
+
+/// <summary>All calls by name.</summary>
+public sealed class CallTable
+{
+    private const string MgmtPrefix = "mgmt.";
+    private const string AdminPrefix = "admin.";
+    private readonly FrozenDictionary<string, CallRow> _rows;
+    private readonly FrozenDictionary<string, CallRow>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+
+    /// <summary>Collects the rows. ERRORS: ArgumentException when two rows have one name.</summary>
+    public CallTable(IEnumerable<ICallGroup> groups)
+    {
+        Rows = [.. groups.SelectMany(group => group.Rows).OrderBy(row => row.Name, StringComparer.Ordinal)];
+        _rows = Rows.ToDictionary(row => row.Name, StringComparer.Ordinal).ToFrozenDictionary(StringComparer.Ordinal);
+        _lookup = _rows.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    /// <summary>Every row, by name.</summary>
+    public IReadOnlyList<CallRow> Rows { get; }
+
+    /// <summary>The row of a method as a caller names it. ERRORS: ProtocolError when there is none.</summary>
+    public CallRow Find(string method, out CallDialect dialect)
+    {
+        dialect = method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
+        var prefix = dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
+        return method.StartsWith(prefix, StringComparison.Ordinal)
+            && _lookup.TryGetValue(method.AsSpan(prefix.Length), out var row)
+            && (dialect == CallDialect.Mgmt || row.Dialects == CallDialects.Both)
+            ? row
+            : throw new MgmtException(ErrorCode.ProtocolError, "no such method: '%s'", method);
+    }
+}
+
+/// <summary>The dialect a caller speaks, by the prefix of the method.</summary>
+public enum CallDialect
+{
+    /// <summary><c>mgmt.</c></summary>
+    Mgmt,
+    /// <summary><c>admin.</c></summary>
+    Admin,
+}

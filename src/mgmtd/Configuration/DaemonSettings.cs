@@ -1,0 +1,86 @@
+using System.Globalization;
+using System.Text.Json;
+using Mgmt.Core;
+
+namespace Mgmt.Daemon;
+
+/// <summary>How the daemon is to run: defaults, then the configuration file, then the command line.</summary>
+internal sealed record DaemonSettings
+{
+    internal required string Backend { get; init; }
+
+    internal required string StateDirectory { get; init; }
+
+    internal required string RunDirectory { get; init; }
+
+    internal required IReadOnlyList<string> PolicyDirectories { get; init; }
+
+    internal bool Debug { get; init; }
+
+    internal string Group { get; init; } = "mgmt";
+
+    internal IReadOnlyList<uint> FrontEndUids { get; init; } = [];
+
+    internal bool AuditRequired { get; init; } = true;
+
+    internal bool BrokenPolicyDenies { get; init; }
+
+    internal IReadOnlyList<string> PoolRoots { get; init; } = [];
+
+    internal int UidBase { get; init; } = 1_000_000_000;
+
+    internal bool Machined { get; init; } = true;
+
+    internal int MaxConnections { get; init; } = 4096;
+
+    internal TimeSpan RequestDeadline { get; init; } = TimeSpan.FromSeconds(10);
+
+    internal int JournalMaxEvents { get; init; } = 100_000;
+
+    internal TimeSpan JournalMaxAge { get; init; } = TimeSpan.FromDays(7);
+
+    internal bool IsSession => Backend == "qemu:///session";
+
+    internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
+
+    internal string SocketPath => Path.Combine(RunDirectory, "mgmtd.sock");
+
+    /// <summary>Puts the settings together. ERRORS: FormatException with a sentence.</summary>
+    internal static DaemonSettings Load(DaemonArguments arguments)
+    {
+        var file = ConfigurationFile.Read(arguments.Config ?? ConfigurationFile.DefaultPath(arguments.Backend), mayBeMissing: arguments.Config is null);
+        var backend = arguments.Backend ?? file.Text("backend") ?? "qemu:///system";
+        CheckBackend(backend);
+        var paths = DefaultPaths.For(backend == "qemu:///session");
+        var state = arguments.StateDirectory ?? file.Text("state-dir") ?? paths.State;
+        var settings = new DaemonSettings
+        {
+            Backend = backend,
+            StateDirectory = Path.GetFullPath(state),
+            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? file.Text("run-dir") ?? paths.Run),
+            PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : file.Texts("policy-dirs") ?? paths.Policy,
+            Debug = arguments.Debug || file.Flag("debug") == true,
+            PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
+            Group = file.Text("group") ?? "mgmt",
+            FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(t => uint.Parse(t, CultureInfo.InvariantCulture))],
+            AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
+            BrokenPolicyDenies = file.OneOf("broken-policy", "keep", "deny") == "deny",
+            UidBase = file.Number("uid-base", 100_000, 2_000_000_000) ?? 1_000_000_000,
+            Machined = file.Flag("machined") ?? true,
+            MaxConnections = file.Number("max-connections", 16, 65_536) ?? 4096,
+            RequestDeadline = TimeSpan.FromSeconds(file.Number("request-deadline-s", 1, 3600) ?? 10),
+            JournalMaxEvents = file.Number("journal-max-events", 1000, 10_000_000) ?? 100_000,
+            JournalMaxAge = TimeSpan.FromDays(file.Number("journal-max-days", 1, 3650) ?? 7),
+        };
+        file.RefuseUnread();
+        return settings;
+    }
+
+    private static void CheckBackend(string backend)
+    {
+        if (backend is not ("qemu:///system" or "qemu:///session") && !backend.StartsWith("test:///", StringComparison.Ordinal))
+        {
+            throw new FormatException($"unknown backend {backend}; there are qemu:///system, qemu:///session, test:///default and test:///path/to/file.json");
+        }
+    }
+}

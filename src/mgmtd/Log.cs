@@ -1,0 +1,25 @@
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>Every message of the daemon's own.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(EventId = 100, Level = LogLevel.Information, Message = "mgmtd {Version} serves {Socket} with {Backend}")]
+    internal static partial void Serving(ILogger log, string version, string socket, string backend);
+
+    [LoggerMessage(EventId = 101, Level = LogLevel.Information, Message = "mgmtd stops; VMs go on running")]
+    internal static partial void Stopping(ILogger log);
+
+    [LoggerMessage(EventId = 102, Level = LogLevel.Error, Message = "starting up: a VM could not be adopted or started")]
+    internal static partial void StartupFailed(ILogger log, Exception error);
+
+    [LoggerMessage(EventId = 110, Level = LogLevel.Debug, Message = "connection lost: {Reason}")]
+    internal static partial void ConnectionLost(ILogger log, string reason);
+
+    [LoggerMessage(EventId = 111, Level = LogLevel.Error, Message = "connection failed")]
+    internal static partial void ConnectionFailed(ILogger log, Exception error);
+
+    [LoggerMessage(EventId = 112, Level = LogLevel.Error, Message = "cannot accept connections")]
+    internal static partial void AcceptFailed(ILogger log, Exception error);
+}

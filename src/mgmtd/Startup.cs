@@ -1,0 +1,31 @@
+using Mgmt.Api;
+using Mgmt.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>What happens once the socket answers: adoption of running VMs, then autostart.</summary>
+internal sealed class Startup(VmAdopter adopter, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
+{
+    internal async Task RunAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            var stillTrying = await adopter.AdoptAllAsync(cancellation);
+            foreach (var name in isNew ? startedAtFirst : [])
+            {
+                await starter.StartAsync(name, cancellation);
+            }
+            await autostarter.RunAsync(cancellation);
+            await stillTrying;
+        }
+        catch (OperationCanceledException)
+        {
+            // The daemon stops while it starts.
+        }
+        catch (MgmtException error)
+        {
+            Log.StartupFailed(log, error);
+        }
+    }
+}

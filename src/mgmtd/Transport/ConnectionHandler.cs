@@ -1,0 +1,166 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using Mgmt.Api;
+using Mgmt.Core;
+using Mgmt.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>One connection, one call: read the header, then the payload as its row says, run it, reply, close. There is always a reply.</summary>
+internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peers, HangupSweeper sweeper, DaemonSettings settings, ILogger<ConnectionHandler> log)
+{
+    private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(2);
+    private const int DrainLimitBytes = 1 << 20;
+
+    /// <summary>Serves a connection to its end. Never throws.</summary>
+    internal async Task ServeAsync(Socket socket, CancellationToken cancellation)
+    {
+        try
+        {
+            using var connection = new Connection(socket, settings.RequestDeadline, cancellation);
+            var caller = peers.Of(socket);
+            await AnswerAsync(connection, caller, cancellation);
+            await CloseAsync(socket);
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            Log.ConnectionLost(log, error.Message);
+        }
+        catch (Exception error)
+        {
+            Log.ConnectionFailed(log, error);
+        }
+        finally
+        {
+            socket.Dispose();
+        }
+    }
+
+    /// <summary>Tells a connection that there are too many.</summary>
+    internal async Task RefuseAsync(Socket socket)
+    {
+        try
+        {
+            await ReplyAsync(socket, new(ErrorCode.MgmtBusyError, "Too many connections; try again later"), false, CancellationToken.None);
+        }
+        catch (SocketException error)
+        {
+            Log.ConnectionLost(log, error.Message);
+        }
+        finally
+        {
+            socket.Dispose();
+        }
+    }
+
+    private async Task AnswerAsync(Connection connection, Caller caller, CancellationToken cancellation)
+    {
+        CallSession? session = null;
+        try
+        {
+            var header = RequestHeader.Parse((await connection.ReadHeaderAsync()).Span);
+            session = dispatcher.Open(new(header.Method, header.Argument, header.Source, header.Kind == DestinationKind.Keyword, header.Destination), caller);
+            if (!session.StreamsPayload)
+            {
+                await connection.ReadToEndAsync(session.CapBytes);
+            }
+        }
+        catch (MgmtException error)
+        {
+            dispatcher.Refused(caller, error);
+            await ReplyAsync(connection.Socket, error, session is not null && IsAdmin(session), cancellation);
+            return;
+        }
+        await RunAsync(connection, session, cancellation);
+    }
+
+    private async Task RunAsync(Connection connection, CallSession session, CancellationToken cancellation)
+    {
+        var stream = session.StreamsPayload ? connection.PayloadReader(settings.RequestDeadline) : null;
+        var sink = session.IsStream ? new SocketEventSink(connection.Socket) : null;
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, () => Native.HasHungUp(connection.Socket)), gone.Token);
+        CallResult result;
+        if (running.IsCompleted)
+        {
+            result = await running;
+        }
+        else
+        {
+            // A reader that is gone is noticed only by asking; what may be cancelled then is, what has begun to change something is not.
+            using (sweeper.Watch(connection.Socket, gone))
+            {
+                result = await running;
+            }
+        }
+        if (result.IsStreamEnd)
+        {
+            return;
+        }
+        if (result.Error is { } error)
+        {
+            await ReplyAsync(connection.Socket, error, IsAdmin(session), CancellationToken.None);
+            return;
+        }
+        await SendOkAsync(connection, result.Content);
+    }
+
+    private static async Task SendOkAsync(Connection connection, ReadOnlyMemory<byte> content)
+    {
+        using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
+        var output = connection.ReplyBuffer;
+        ReplyWriter.WriteOk(output, content.Span);
+        await SendAllAsync(connection.Socket, output.WrittenMemory, limit.Token);
+    }
+
+    private async Task ReplyAsync(Socket socket, MgmtException error, bool admin, CancellationToken cancellation)
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        ReplyWriter.WriteException(output, error, settings.Debug ? error.ToString() : "", admin);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        limit.CancelAfter(SocketEventSink.SendDeadline);
+        await SendAllAsync(socket, output.WrittenMemory, limit.Token);
+    }
+
+    private static bool IsAdmin(CallSession session) => session.Request.Method.StartsWith("admin.", StringComparison.Ordinal);
+
+    internal static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
+    {
+        while (bytes.Length > 0)
+        {
+            var sent = await socket.SendAsync(bytes, SocketFlags.None, cancellation);
+            bytes = bytes[sent..];
+        }
+    }
+
+    /// <summary>A socket closed with unread bytes resets the peer, which then may lose the reply: read what is left, within limits.</summary>
+    private static async Task CloseAsync(Socket socket)
+    {
+        socket.Shutdown(SocketShutdown.Send);
+        var buffer = ArrayPool<byte>.Shared.Rent(4096);
+        try
+        {
+            using var limit = new CancellationTokenSource(DrainDeadline);
+            for (var total = 0; total < DrainLimitBytes;)
+            {
+                var read = await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, limit.Token);
+                if (read == 0)
+                {
+                    return;
+                }
+                total += read;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The peer neither reads nor closes: it had its reply.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+}

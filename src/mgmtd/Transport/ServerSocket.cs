@@ -1,0 +1,92 @@
+using System.Net.Sockets;
+using Mgmt.Core;
+
+namespace Mgmt.Daemon;
+
+/// <summary>The listening socket: handed over by systemd, or made here in a directory that only the right people enter.</summary>
+internal sealed class ServerSocket : IDisposable
+{
+    private const int Backlog = 4096;
+    private const int FirstInherited = 3;
+    private readonly string? _path;
+
+    private ServerSocket(Socket socket, string? path)
+    {
+        Socket = socket;
+        _path = path;
+    }
+
+    internal Socket Socket { get; }
+
+    /// <summary>ERRORS: MgmtException with a sentence when another mgmtd serves the path or it cannot be made.</summary>
+    internal static ServerSocket Open(DaemonSettings settings)
+    {
+        if (Environment.GetEnvironmentVariable("LISTEN_FDS") == "1" && Environment.GetEnvironmentVariable("LISTEN_PID") == Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture))
+        {
+            return new(new Socket(new SafeSocketHandle(FirstInherited, ownsHandle: true)), null);
+        }
+        try
+        {
+            return new(Bind(settings), settings.SocketPath);
+        }
+        catch (Exception error) when (error is IOException or SocketException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "cannot listen on %s: %s", settings.SocketPath, error.Message);
+        }
+    }
+
+    public void Dispose()
+    {
+        Socket.Dispose();
+        if (_path is not null)
+        {
+            File.Delete(_path);
+        }
+    }
+
+    private static Socket Bind(DaemonSettings settings)
+    {
+        var group = settings.IsSession ? null : UnixGroups.Find(settings.Group);
+        Directory.CreateDirectory(settings.RunDirectory, settings.IsSession
+            ? UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+            : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
+        RemoveStale(settings.SocketPath);
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        var before = Native.Umask(settings.IsSession ? 0x7Fu /* 0177 */ : 0x4Fu /* 0117 */);
+        try
+        {
+            socket.Bind(new UnixDomainSocketEndPoint(settings.SocketPath));
+        }
+        finally
+        {
+            Native.Umask(before);
+        }
+        if (group is { } gid && Native.GetEffectiveUid() == 0)
+        {
+            Native.Chown(settings.RunDirectory, uint.MaxValue, gid);
+            Native.Chown(settings.SocketPath, uint.MaxValue, gid);
+        }
+        socket.Listen(Backlog);
+        return socket;
+    }
+
+    /// <summary>A socket file outlives a killed daemon: only one that nobody answers on is removed.</summary>
+    private static void RemoveStale(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException)
+        {
+            File.Delete(path);
+            return;
+        }
+        throw new MgmtException(ErrorCode.MgmtUnavailableError, "another mgmtd serves %s; stop it or give another --run-dir", path);
+    }
+}
