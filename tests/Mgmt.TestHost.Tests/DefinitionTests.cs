@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Immutable;
 using System.Text;
 using Mgmt.Core;
 
@@ -29,6 +31,16 @@ public sealed class DefinitionTests
     }
 
     [Test]
+    public void The_default_host_written_and_read_again_is_the_same_host()
+    {
+        var seed = TestHostDefinition.Load("test:///default").Seed;
+        var first = Write(seed);
+        var again = HostDocument.Read(first).Seed;
+        Assert.That(again.Vms.Select(vm => vm.Uuid), Is.EqualTo(seed.Vms.Select(vm => vm.Uuid)));
+        Assert.That(Write(again), Is.EqualTo(first));
+    }
+
+    [Test]
     public void A_document_in_a_file_is_read()
     {
         var file = Path.GetTempFileName();
@@ -54,6 +66,21 @@ public sealed class DefinitionTests
     [TestCaseSource(nameof(Examples))]
     public void Every_example_of_the_documentation_is_a_host(string document) =>
         Assert.That(() => TestHostDefinition.FromDocument("test:///memory", Encoding.UTF8.GetBytes(document), TimeProvider.System), Throws.Nothing);
+
+    private static byte[] Write(HostSeed seed)
+    {
+        var output = new ArrayBufferWriter<byte>();
+        HostDocument.Write(
+            new HostState
+            {
+                Vms = seed.Vms.ToImmutableSortedDictionary(vm => vm.Name, vm => vm),
+                Labels = seed.Labels.ToImmutableSortedDictionary(label => label.Name, label => label),
+                Pools = seed.Pools.ToImmutableSortedDictionary(pool => pool.Name, pool => pool),
+                Properties = seed.Properties,
+            },
+            output);
+        return output.WrittenSpan.ToArray();
+    }
 
     private static IEnumerable<TestCaseData> Examples()
     {
