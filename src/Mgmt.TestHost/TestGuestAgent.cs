@@ -50,21 +50,21 @@ public sealed class TestGuestAgent : IGuestAgent
     }
 
     /// <inheritdoc/>
-    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        if (command == Shutdown)
+    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => Waiting.Now(
+        () =>
         {
-            _vm.ShutdownByAgent(Mode(argumentsJson));
-        }
-        else
-        {
-            // Throws for an agent that is not there and a command that it does not know; nobody wants the answer.
-            _vm.AgentAnswers();
-            Answer(command, argumentsJson);
-        }
-        return Task.CompletedTask;
-    }
+            if (command == Shutdown)
+            {
+                _vm.ShutdownByAgent(Mode(argumentsJson));
+            }
+            else
+            {
+                // Throws for an agent that is not there and a command that it does not know; nobody wants the answer.
+                _vm.AgentAnswers();
+                Answer(command, argumentsJson);
+            }
+        },
+        cancellation);
 
     private async Task UntilItAnswers(long start, TimeSpan deadline, CancellationToken cancellation)
     {

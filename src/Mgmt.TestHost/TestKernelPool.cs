@@ -29,22 +29,20 @@ internal sealed class TestKernelPool : IStoragePool
 
     public long UsageBytes(Vid vid) => 0;
 
-    public Task CreateAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        Check(volume);
-        return Task.CompletedTask;
-    }
+    public Task CreateAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(() => Check(volume), cancellation);
 
     public Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation) =>
         Task.FromException(new MgmtException(ErrorCode.StoragePoolException, "Pool %s is read-only", Record.Name.Value));
 
     public Task RemoveAsync(VolumeRecord volume, CancellationToken cancellation) => Task.CompletedTask;
 
-    public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        Check(volume);
-        return Task.FromResult(new OpenVolume(volume.Name, ReadOnly: true, volume.SizeBytes, []));
-    }
+    public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
+        () =>
+        {
+            Check(volume);
+            return new OpenVolume(volume.Name, ReadOnly: true, volume.SizeBytes, []);
+        },
+        cancellation);
 
     public Task StopAsync(VolumeRecord volume, CancellationToken cancellation) => Task.CompletedTask;
 

@@ -70,22 +70,22 @@ internal sealed class TestPool : IStoragePool
         }
     }
 
-    public Task CreateAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        var vid = VidOf(volume);
-        Fail(_faults(volume).Create);
-        NeedSpace(volume);
-        lock (_gate)
+    public Task CreateAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
+        () =>
         {
-            if (!_contents.TryAdd(vid, new Content()))
+            var vid = VidOf(volume);
+            Fail(_faults(volume).Create);
+            NeedSpace(volume);
+            lock (_gate)
             {
-                throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s exists already", vid.Value);
+                if (!_contents.TryAdd(vid, new Content()))
+                {
+                    throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s exists already", vid.Value);
+                }
+                _removed.Remove(vid);
             }
-            _removed.Remove(vid);
-        }
-        return Task.CompletedTask;
-    }
+        },
+        cancellation);
 
     public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation)
     {
@@ -110,57 +110,58 @@ internal sealed class TestPool : IStoragePool
         }
     }
 
-    public Task RemoveAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        var vid = VidOf(volume);
-        lock (_gate)
+    public Task RemoveAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
+        () =>
         {
-            _contents.Remove(vid);
-            _removed.Add(vid);
-        }
-        return Task.CompletedTask;
-    }
-
-    public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        var vid = VidOf(volume);
-        Fail(_faults(volume).Start);
-        NeedSpace(volume);
-        lock (_gate)
-        {
-            // The source first: a start that fails changes nothing.
-            var source = volume.Source is { } from ? Get(from) : null;
-            var content = Get(vid);
-            content.IsInUse = true;
-            if (source is not null)
+            var vid = VidOf(volume);
+            lock (_gate)
             {
-                content.SourceVersion = source.Version;
+                _contents.Remove(vid);
+                _removed.Add(vid);
             }
-        }
-        return Task.FromResult(new OpenVolume(volume.Name, !volume.Writable, volume.SizeBytes, []));
-    }
+        },
+        cancellation);
 
-    public Task StopAsync(VolumeRecord volume, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        var vid = VidOf(volume);
-        Fail(_faults(volume).Stop);
-        lock (_gate)
+    public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now<OpenVolume>(
+        () =>
         {
-            if (_contents.TryGetValue(vid, out var content) && content.IsInUse)
+            var vid = VidOf(volume);
+            Fail(_faults(volume).Start);
+            NeedSpace(volume);
+            lock (_gate)
             {
-                content.IsInUse = false;
-                content.SourceVersion = null;
-                if (volume.SaveOnStop)
+                // The source first: a start that fails changes nothing.
+                var source = volume.Source is { } from ? Get(from) : null;
+                var content = Get(vid);
+                content.IsInUse = true;
+                if (source is not null)
                 {
-                    content.Version++;
+                    content.SourceVersion = source.Version;
                 }
             }
-        }
-        return Task.CompletedTask;
-    }
+            return new OpenVolume(volume.Name, !volume.Writable, volume.SizeBytes, []);
+        },
+        cancellation);
+
+    public Task StopAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
+        () =>
+        {
+            var vid = VidOf(volume);
+            Fail(_faults(volume).Stop);
+            lock (_gate)
+            {
+                if (_contents.TryGetValue(vid, out var content) && content.IsInUse)
+                {
+                    content.IsInUse = false;
+                    content.SourceVersion = null;
+                    if (volume.SaveOnStop)
+                    {
+                        content.Version++;
+                    }
+                }
+            }
+        },
+        cancellation);
 
     public bool IsOutdated(VolumeRecord volume)
     {

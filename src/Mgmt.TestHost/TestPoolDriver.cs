@@ -40,13 +40,9 @@ public sealed class TestPoolDriver : IPoolDriver
         : [new("revisions_to_keep", false), new("dir_path", false), new("ephemeral_volatile", false), new("size", false)];
 
     /// <inheritdoc/>
-    public Task<IStoragePool> OpenAsync(PoolRecord record, CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        return Task.FromResult<IStoragePool>(Name == KernelDriver
-            ? new TestKernelPool(record)
-            : new TestPool(record, _volumes[record.Name], FaultsOf));
-    }
+    public Task<IStoragePool> OpenAsync(PoolRecord record, CancellationToken cancellation) => Waiting.Now<IStoragePool>(
+        () => Name == KernelDriver ? new TestKernelPool(record) : new TestPool(record, _volumes[record.Name], FaultsOf),
+        cancellation);
 
     private StorageFaults FaultsOf(VolumeRecord volume)
     {

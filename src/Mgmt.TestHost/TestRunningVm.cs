@@ -108,16 +108,16 @@ public sealed partial class TestRunningVm : IRunningVm
     }
 
     /// <summary>Presses the power button; a paused guest sees it when it runs again.</summary>
-    public Task PressPowerButtonAsync(CancellationToken cancellation)
-    {
-        cancellation.ThrowIfCancellationRequested();
-        lock (_gate)
+    public Task PressPowerButtonAsync(CancellationToken cancellation) => Waiting.Now(
+        () =>
         {
-            ThrowIfGone();
-            ShutDown();
-        }
-        return Task.CompletedTask;
-    }
+            lock (_gate)
+            {
+                ThrowIfGone();
+                ShutDown();
+            }
+        },
+        cancellation);
 
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)

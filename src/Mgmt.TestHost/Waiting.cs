@@ -9,4 +9,21 @@ internal static class Waiting
         cancellation.ThrowIfCancellationRequested();
         return delay > TimeSpan.Zero ? Task.Delay(delay, time, cancellation) : Task.CompletedTask;
     }
+
+    /// <summary>What has nothing to wait for, as a task: whatever it throws is the task's, as from any async method.</summary>
+    public static Task Now(Action act, CancellationToken cancellation) => Now<object?>(
+        () =>
+        {
+            act();
+            return null;
+        },
+        cancellation);
+
+    /// <summary>As above, with a result.</summary>
+    public static async Task<T> Now<T>(Func<T> act, CancellationToken cancellation)
+    {
+        await Task.CompletedTask;
+        cancellation.ThrowIfCancellationRequested();
+        return act();
+    }
 }
