@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using Mgmt.Core;
 using Mgmt.Machined;
-using Mgmt.Qemu;
-using Mgmt.Storage;
 using Mgmt.TestHost;
 using Microsoft.Extensions.Logging;
 
@@ -23,7 +21,8 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
 
     private static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
     {
-        throw new NotSupportedException();
+        await Task.CompletedTask;
+        throw new NotSupportedException(FreshHost.ToString());
     }
 
     private static HostSeed FreshHost { get; } = new(
