@@ -84,7 +84,7 @@ internal sealed partial class Qcow2Pool
     /// <summary>A fresh image on top of what the source holds now; a link to that keeps it alive when the source gets a new image.</summary>
     private async Task<OpenVolume> StartOverlayAsync(VolumeRecord volume, VolumeFiles files, VolumeFiles source, CancellationToken cancellation)
     {
-        File.Delete(files.Run);
+        Delete(files.Run);
         try
         {
             _directory.Link(source.Image, files.Base);
