@@ -9,11 +9,12 @@ internal sealed partial class Qcow2Pool
     private async Task CreateCoreAsync(VolumeRecord volume, VolumeFiles files, CancellationToken cancellation)
     {
         RefuseEphemeral(volume);
-        if (volume.SnapOnStart && volume.Source is null)
+        if (volume.SnapOnStart)
         {
-            throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s starts as a snapshot and has no source", IdOf(volume).Value);
+            _ = SourceOf(volume);
+            return;
         }
-        if (volume.SnapOnStart || !volume.SaveOnStop)
+        if (!volume.SaveOnStop)
         {
             return;
         }
@@ -26,11 +27,7 @@ internal sealed partial class Qcow2Pool
 
     private Task RemoveCoreAsync(VolumeRecord volume, VolumeFiles files, CancellationToken cancellation)
     {
-        foreach (var file in files.All.Where(File.Exists))
-        {
-            File.Delete(file);
-            PoolDirectory.SyncParent(file);
-        }
+        Delete(durable: true, [.. files.All]);
         _directory.Prune(files.Image);
         return Task.CompletedTask;
     }
@@ -45,7 +42,7 @@ internal sealed partial class Qcow2Pool
         }
         if (volume.SnapOnStart)
         {
-            var source = volume.Source ?? throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s has no source", IdOf(volume).Value);
+            var source = SourceOf(volume);
             using var held = await HoldAsync(source, cancellation);
             return await StartOverlayAsync(volume, files, await ReadySourceAsync(source, cancellation), cancellation);
         }
@@ -84,7 +81,7 @@ internal sealed partial class Qcow2Pool
     /// <summary>A fresh image on top of what the source holds now; a link to that keeps it alive when the source gets a new image.</summary>
     private async Task<OpenVolume> StartOverlayAsync(VolumeRecord volume, VolumeFiles files, VolumeFiles source, CancellationToken cancellation)
     {
-        Delete(files.Run);
+        Delete(volume.SaveOnStop, files.Run);
         try
         {
             _directory.Link(source.Image, files.Base);
@@ -95,7 +92,7 @@ internal sealed partial class Qcow2Pool
         }
         catch
         {
-            Delete(files.Run, files.Base);
+            Delete(volume.SaveOnStop, files.Run, files.Base);
             throw;
         }
     }
@@ -125,7 +122,7 @@ internal sealed partial class Qcow2Pool
         {
             await SaveAsync(volume, files, cancellation);
         }
-        Delete(files.Run, files.Base, files.Direct);
+        Delete(volume.SaveOnStop, files.Run, files.Base, files.Direct);
         if (!volume.SaveOnStop)
         {
             _directory.Prune(files.Image);
@@ -156,7 +153,7 @@ internal sealed partial class Qcow2Pool
     {
         await _qemuImg.CommitAsync(files.Commit, files.Image, RunSize(vid, files.Commit), cancellation);
         PoolDirectory.SyncFile(files.Image);
-        Delete(files.Commit, files.Base);
+        Delete(durable: true, files.Commit, files.Base);
     }
 
     private static long RunSize(Vid vid, string run) => Qcow2Header.Read(run, vid, mayHaveBacking: true).SizeBytes;
@@ -194,23 +191,27 @@ internal sealed partial class Qcow2Pool
         }
     }
 
-    /// <summary>Deletes files that are there, in this order also on the disk.</summary>
-    private static void Delete(params ReadOnlySpan<string> files)
+    /// <summary>Deletes files that are there; durable: in this order on the disk too, so that no run is ever found without its base.</summary>
+    private static void Delete(bool durable, params ReadOnlySpan<string> files)
     {
-        var changed = false;
         foreach (var file in files)
         {
-            if (File.Exists(file))
+            if (!File.Exists(file))
             {
-                File.Delete(file);
-                changed = true;
+                continue;
+            }
+            File.Delete(file);
+            if (durable)
+            {
+                PoolDirectory.SyncParent(file);
             }
         }
-        if (changed)
-        {
-            PoolDirectory.SyncParent(files[0]);
-        }
     }
+
+    // A source of its own would wait for itself.
+    private Vid SourceOf(VolumeRecord volume) => volume.Source is { } source && source != IdOf(volume)
+        ? source
+        : throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s starts as a snapshot and has no source", IdOf(volume).Value);
 
     private static void RefuseEphemeral(VolumeRecord volume)
     {

@@ -60,6 +60,46 @@ public sealed class Qcow2ImportTests : PoolFixture
     }
 
     [Test]
+    public async Task Cancelling_the_conversion_ends_the_tool_and_changes_nothing()
+    {
+        var fifo = Path.Combine(Top, "fifo");
+        await Run("mkfifo", fifo);
+        await Reopen(Script($"echo $$ > {fifo}; exec sleep 600"));
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var import = Pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, cancel.Token);
+        var pid = (await File.ReadAllTextAsync(fifo, Token)).Trim();
+        await cancel.CancelAsync();
+        Assert.That(async () => await import, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Directory.Exists("/proc/" + pid), Is.False);
+        await Reopen();
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task A_disk_that_fills_up_while_bytes_come_has_its_own_error()
+    {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            Assert.Ignore("mount needs root");
+        }
+        var small = Directory.CreateDirectory(Path.Combine(Top, "pools/small")).FullName;
+        await Run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", small);
+        try
+        {
+            await using var pool = await OpenedBy.OpenAsync(Record(small + "/pool", "small"), Token);
+            await pool.CreateAsync(Private, Token);
+            var import = () => pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, Token);
+            Assert.That(await CodeOf(import), Is.EqualTo(ErrorCode.MgmtNoSpaceError));
+            Assert.That(Files(small), Is.EqualTo(new[] { "pool/appvms/work/private.qcow2" }));
+        }
+        finally
+        {
+            await Run("umount", small);
+        }
+    }
+
+    [Test]
     public async Task A_full_disk_has_its_own_error_and_changes_nothing()
     {
         await Reopen(Script("echo 'qemu-img: error while writing: No space left on device' >&2; exit 1"));
@@ -90,6 +130,13 @@ public sealed class Qcow2ImportTests : PoolFixture
     }
 
     private void OnlyTheVolumeIsThere() => Assert.That(Files(PoolPath), Is.EqualTo(new[] { "appvms/work/private.qcow2" }));
+
+    private async Task Run(string tool, params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(tool, arguments);
+        await process.WaitForExitAsync(Token);
+        Assert.That(process.ExitCode, Is.Zero, tool);
+    }
 
     private string Script(string body)
     {

@@ -151,6 +151,14 @@ public sealed class Qcow2RunTests : PoolFixture
     }
 
     [Test]
+    public async Task A_volume_cannot_be_its_own_source()
+    {
+        var volume = Volume("appvms/work/root", save: false, "appvms/work/root");
+        Assert.That(await CodeOf(() => Pool.CreateAsync(volume, Token)), Is.EqualTo(ErrorCode.StoragePoolException));
+        Assert.That(await CodeOf(() => Pool.StartAsync(volume, Token)), Is.EqualTo(ErrorCode.StoragePoolException));
+    }
+
+    [Test]
     public async Task Creating_a_volume_twice_is_refused_and_loses_nothing()
     {
         await Pool.CreateAsync(Template, Token);
