@@ -1,0 +1,52 @@
+using Mgmt.Core;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Storage;
+
+/// <summary>Looks at a pool's files in the background, at most every few seconds and only when somebody read what it found last.</summary>
+internal sealed class Refresher : IAsyncDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _loop;
+    private int _wanted;
+
+    internal Refresher(PoolName pool, Action look, ILogger logger, TimeProvider time) => _loop = Task.Run(() => LoopAsync(pool, look, logger, time));
+
+    /// <summary>Somebody reads: look again soon.</summary>
+    internal void Want() => Volatile.Write(ref _wanted, 1);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loop;
+        _stop.Dispose();
+    }
+
+    private async Task LoopAsync(PoolName pool, Action look, ILogger logger, TimeProvider time)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+            {
+                if (Interlocked.Exchange(ref _wanted, 0) == 0)
+                {
+                    continue;
+                }
+                try
+                {
+                    look();
+                }
+                catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or MgmtException)
+                {
+                    Log.RefreshFailed(logger, failure, pool.Value);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Disposed.
+        }
+    }
+}

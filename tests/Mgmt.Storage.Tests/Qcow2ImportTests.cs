@@ -1,0 +1,155 @@
+using System.IO.Pipelines;
+using Mgmt.Core;
+using NUnit.Framework;
+
+namespace Mgmt.Storage.Tests;
+
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class Qcow2ImportTests : PoolFixture
+{
+    private static readonly VolumeRecord Private = Volume("appvms/work/private", save: true);
+
+    [SetUp]
+    public async Task Fill()
+    {
+        await Pool.CreateAsync(Private, Token);
+        await Filled(Private, 0x41);
+    }
+
+    [Test]
+    public async Task Exactly_as_many_bytes_as_the_volume_has_replace_it()
+    {
+        await Import(Private, Bytes(0x42));
+        Assert.That(await Holds(Private, 0x42), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task Too_few_or_too_many_bytes_change_nothing([Values(-512, -1, 1, 512)] int more)
+    {
+        Assert.That(await CodeOf(() => Import(Private, Bytes(0x42, Size + more), Size)), Is.EqualTo(ErrorCode.ProtocolError));
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task A_size_that_is_not_the_volumes_is_a_wrong_value() =>
+        Assert.That(await CodeOf(() => Import(Private, Bytes(0x42, 512))), Is.EqualTo(ErrorCode.QubesValueError));
+
+    [Test]
+    public async Task A_cancelled_import_changes_nothing()
+    {
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var pipe = new Pipe();
+        await pipe.Writer.WriteAsync(Bytes(0x42, 4096), Token);
+        var import = Pool.ImportAsync(Private, pipe.Reader, Size, cancel.Token);
+        await cancel.CancelAsync();
+        Assert.That(async () => await import, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task A_killed_conversion_changes_nothing()
+    {
+        await Reopen(Script("for last; do :; done\ndd if=/dev/urandom of=\"$last\" bs=4096 count=1 2>/dev/null\nkill -9 $$"));
+        Assert.That(await CodeOf(() => Import(Private, Bytes(0x42))), Is.EqualTo(ErrorCode.StoragePoolException));
+        await Reopen();
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task Cancelling_the_conversion_ends_the_tool_and_changes_nothing()
+    {
+        var fifo = Path.Combine(Top, "fifo");
+        await Run("mkfifo", fifo);
+        await Reopen(Script($"echo $$ > {fifo}; exec sleep 600"));
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var import = Pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, cancel.Token);
+        var pid = (await File.ReadAllTextAsync(fifo, Token)).Trim();
+        await cancel.CancelAsync();
+        Assert.That(async () => await import, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(Directory.Exists("/proc/" + pid), Is.False);
+        await Reopen();
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task A_disk_that_fills_up_while_bytes_come_has_its_own_error()
+    {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            Assert.Ignore("mount needs root");
+        }
+        var small = Directory.CreateDirectory(Path.Combine(Top, "pools/small")).FullName;
+        await Run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", small);
+        try
+        {
+            await using var pool = await OpenedBy.OpenAsync(Record(small + "/pool", "small"), Token);
+            await pool.CreateAsync(Private, Token);
+            var import = () => pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, Token);
+            Assert.That(await CodeOf(import), Is.EqualTo(ErrorCode.MgmtNoSpaceError));
+            Assert.That(Files(small), Is.EqualTo(new[] { "pool/appvms/work/private.qcow2" }));
+        }
+        finally
+        {
+            await Run("umount", small);
+        }
+    }
+
+    [Test]
+    public async Task A_full_disk_has_its_own_error_and_changes_nothing()
+    {
+        await Reopen(Script("echo 'qemu-img: error while writing: No space left on device' >&2; exit 1"));
+        Assert.That(await CodeOf(() => Import(Private, Bytes(0x42))), Is.EqualTo(ErrorCode.MgmtNoSpaceError));
+        await Reopen();
+        Assert.That(await Holds(Private, 0x41), Is.True);
+        OnlyTheVolumeIsThere();
+    }
+
+    [Test]
+    public async Task Raw_bytes_that_look_like_an_image_are_raw_bytes()
+    {
+        var data = Bytes(0);
+        var image = await File.ReadAllBytesAsync(Path.Combine(PoolPath, "appvms/work/private.qcow2"), Token);
+        image.CopyTo(data, 0);
+        await Import(Private, data);
+        using var open = await Pool.StartAsync(Private, Token);
+        Assert.That(open.SizeBytes, Is.EqualTo(Size));
+        Assert.That(await Reads(open, 0x41), Is.False);
+    }
+
+    [Test]
+    public async Task A_volume_that_runs_or_keeps_nothing_is_not_filled()
+    {
+        using var open = await Pool.StartAsync(Private, Token);
+        Assert.That(await CodeOf(() => Import(Private, Bytes(0x42))), Is.EqualTo(ErrorCode.StoragePoolException));
+        Assert.That(await CodeOf(() => Import(AppRoot(), Bytes(0x42))), Is.EqualTo(ErrorCode.StoragePoolException));
+    }
+
+    private void OnlyTheVolumeIsThere() => Assert.That(Files(PoolPath), Is.EqualTo(new[] { "appvms/work/private.qcow2" }));
+
+    private async Task Run(string tool, params string[] arguments)
+    {
+        using var process = System.Diagnostics.Process.Start(tool, arguments);
+        await process.WaitForExitAsync(Token);
+        Assert.That(process.ExitCode, Is.Zero, tool);
+    }
+
+    private string Script(string body)
+    {
+        var tool = Path.Combine(Top, "tool");
+        File.WriteAllText(tool, "#!/bin/sh\n" + body + "\n");
+        File.SetUnixFileMode(tool, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        return tool;
+    }
+
+    private static byte[] Bytes(byte pattern, long count = Size)
+    {
+        var bytes = new byte[count];
+        bytes.AsSpan().Fill(pattern);
+        return bytes;
+    }
+}
