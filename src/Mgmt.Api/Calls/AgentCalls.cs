@@ -1,4 +1,5 @@
-using System.Text;
+using System.Buffers;
+using System.Text.Json;
 
 namespace Mgmt.Api;
 
@@ -24,6 +25,11 @@ public sealed class AgentCalls(LifecycleServices services) : ICallGroup
         }
         var session = services.Sessions.Get(call.Target.Name);
         var answer = await session.Vm.Agent.ExecuteAsync(command, null, Deadline, cancellation);
-        return Encoding.UTF8.GetBytes(answer.GetRawText());
+        var compact = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(compact))
+        {
+            answer.WriteTo(json);
+        }
+        return Content.Of(compact);
     }
 }

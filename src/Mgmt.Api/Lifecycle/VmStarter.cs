@@ -111,20 +111,17 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         var properties = services.Properties;
         var kernel = properties.Text(state, vm, "kernel");
         var disks = ImmutableArray.CreateBuilder<OpenVolume>();
-        undo.Push(() =>
-        {
-            // Closing twice is harmless: the backend closes what it took.
-            foreach (var disk in disks)
-            {
-                disk.Dispose();
-            }
-            return Task.CompletedTask;
-        });
         foreach (var volume in vm.Volumes.Values.Where(v => v.Name != VolumeName.Kernel))
         {
             var pool = services.Pools.Get(volume.Pool);
-            disks.Add(await pool.StartAsync(volume, cancellation));
-            undo.Push(() => pool.StopAsync(volume, CancellationToken.None));
+            var disk = await pool.StartAsync(volume, cancellation);
+            disks.Add(disk);
+            undo.Push(() =>
+            {
+                // The files first: a pool puts away only what nobody has open. Closing twice is harmless, the backend closes what it took.
+                disk.Dispose();
+                return pool.StopAsync(volume, CancellationToken.None);
+            });
         }
         return new VmLaunch
         {
