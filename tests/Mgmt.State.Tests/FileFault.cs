@@ -15,16 +15,14 @@ internal sealed partial class FileFault : IDisposable
     internal FileFault(string file, string instead)
     {
         using var device = File.OpenHandle(instead, FileMode.Open, instead == "/dev/zero" ? FileAccess.Read : FileAccess.Write, FileShare.ReadWrite);
-        foreach (var link in Directory.GetFileSystemEntries("/proc/self/fd"))
+        // All are found before the first is duplicated, or the duplicates would be found too.
+        var descriptors = Directory.GetFileSystemEntries("/proc/self/fd").Where(link => Target(link) == file).Select(link => int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture)).ToList();
+        foreach (var descriptor in descriptors)
         {
-            var descriptor = int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture);
-            if (Target(link) == file)
-            {
-                var saved = Dup(descriptor);
-                Assert.That(saved, Is.GreaterThan(0));
-                _replaced.Add((descriptor, saved));
-                Assert.That(Dup2((int)device.DangerousGetHandle(), descriptor), Is.EqualTo(descriptor));
-            }
+            var saved = Dup(descriptor);
+            Assert.That(saved, Is.GreaterThan(0));
+            _replaced.Add((descriptor, saved));
+            Assert.That(Dup2((int)device.DangerousGetHandle(), descriptor), Is.EqualTo(descriptor));
         }
         Assert.That(_replaced, Is.Not.Empty);
     }
