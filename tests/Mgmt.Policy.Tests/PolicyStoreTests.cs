@@ -55,6 +55,18 @@ public sealed class PolicyStoreTests
     }
 
     [Test]
+    public async Task A_directory_that_is_replaced_as_a_whole_is_noticed_and_then_watched()
+    {
+        await using var store = Open();
+        _directory.Write("new/30-x.policy", "\ns * work work allow");
+        Directory.Move(_directory["etc"], _directory["old"]);
+        Directory.Move(_directory["new"], _directory["etc"]);
+        Assert.That(Rule(await Next(store)), Is.EqualTo("30-x.policy:2"));
+        _directory.Write("etc/30-x.policy", "\n\ns * work work allow");
+        Assert.That(Rule(await Next(store)), Is.EqualTo("30-x.policy:3"));
+    }
+
+    [Test]
     public async Task A_broken_set_does_not_replace_the_one_in_force_and_a_repair_does()
     {
         await using var store = Open();
