@@ -27,7 +27,7 @@ internal sealed record DaemonSettings
 
     internal IReadOnlyList<string> PoolRoots { get; init; } = [];
 
-    internal int UidBase { get; init; } = 1_000_000_000;
+    internal int UidBase { get; init; } = 1_900_000_000;
 
     internal bool Machined { get; init; } = true;
 
@@ -65,7 +65,7 @@ internal sealed record DaemonSettings
             FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(t => uint.Parse(t, CultureInfo.InvariantCulture))],
             AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
             BrokenPolicyDenies = file.OneOf("broken-policy", "keep", "deny") == "deny",
-            UidBase = file.Number("uid-base", 100_000, 2_000_000_000) ?? 1_000_000_000,
+            UidBase = file.Number("uid-base", 100_000, 2_147_000_000) ?? 1_900_000_000,
             Machined = file.Flag("machined") ?? true,
             MaxConnections = file.Number("max-connections", 16, 65_536) ?? 4096,
             RequestDeadline = TimeSpan.FromSeconds(file.Number("request-deadline-s", 1, 3600) ?? 10),
