@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Mgmt.Cli.Rendering;
 using Mgmt.Core;
 using Mgmt.Wire;
@@ -87,7 +88,13 @@ internal sealed class CommandLine
         var parse = Parse(args);
         if (parse.Action is ParseErrorAction && parse.Errors.Count > 0)
         {
-            return Complain($"{parse.Errors[0].Message} (see 'mgmtctl {VerbPath(parse)}--help')", ExitCode.Usage);
+            // A word too many is what is wrong, even when that leaves something else missing.
+            var reason = parse.UnmatchedTokens is [var word, ..] ? $"'{word}' is no verb, option or argument here" : parse.Errors[0].Message.TrimEnd('.');
+            return Complain($"{reason} (see 'mgmtctl {VerbPath(parse)}--help')", ExitCode.Usage);
+        }
+        if (UnknownOption(parse) is { } option)
+        {
+            return Complain($"'{option}' is no option here; words that begin with - come after -- (see 'mgmtctl {VerbPath(parse)}--help')", ExitCode.Usage);
         }
         await using var output = new StreamWriter(_terminal.Out, leaveOpen: true);
         return await parse.InvokeAsync(
@@ -124,10 +131,28 @@ internal sealed class CommandLine
         }
     }
 
+    /// <summary>
+    /// The parser takes an option that it does not know for an argument, and so would remove a VM of that name too.
+    /// A word after an option is that option's value, and after <c>--</c> everything is an argument.
+    /// </summary>
+    private static string? UnknownOption(ParseResult parse)
+    {
+        var previous = TokenType.Argument;
+        foreach (var token in parse.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash))
+        {
+            if (token.Type == TokenType.Argument && previous != TokenType.Option && token.Value.Length > 1 && token.Value[0] == '-')
+            {
+                return token.Value;
+            }
+            previous = token.Type;
+        }
+        return null;
+    }
+
     private static string VerbPath(ParseResult parse)
     {
         var path = "";
-        for (var result = parse.CommandResult; result?.Command is not (null or RootCommand); result = result.Parent as System.CommandLine.Parsing.CommandResult)
+        for (var result = parse.CommandResult; result?.Command is not (null or RootCommand); result = result.Parent as CommandResult)
         {
             path = result.Command.Name + " " + path;
         }

@@ -7,7 +7,10 @@ internal static class Program
 {
     private static Task<int> Main(string[] args) => RunAsync(Terminal.OfProcess(), args, TimeProvider.System, CancellationToken.None);
 
-    internal static Task<int> RunAsync(Terminal terminal, IReadOnlyList<string> args, TimeProvider time, CancellationToken cancellationToken)
+    internal static Task<int> RunAsync(Terminal terminal, IReadOnlyList<string> args, TimeProvider time, CancellationToken cancellationToken) =>
+        Build(terminal, time).RunAsync(args, cancellationToken);
+
+    internal static CommandLine Build(Terminal terminal, TimeProvider time)
     {
         var cli = new CommandLine(terminal, time);
         cli.Add(
@@ -34,6 +37,6 @@ internal static class Program
             ExportVerb.Create(cli),
             CompletionVerb.Script(cli),
             CompletionVerb.Words(cli));
-        return cli.RunAsync(args, cancellationToken);
+        return cli;
     }
 }
