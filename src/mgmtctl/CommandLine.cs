@@ -125,6 +125,10 @@ internal sealed class CommandLine
         {
             return Complain(error.Message, ExitCode.Refused);
         }
+        catch (ReaderGoneException)
+        {
+            return ExitCode.ReaderGone;
+        }
         catch (OperationCanceledException)
         {
             return ExitCode.Interrupted;

@@ -11,5 +11,8 @@ internal static class ExitCode
     public const int Denied = 126;
     public const int Interrupted = 130;
 
+    /// <summary>What a shell says of a program that SIGPIPE ended.</summary>
+    public const int ReaderGone = 141;
+
     public static int Of(ErrorCode code) => code == ErrorCode.PermissionDenied ? Denied : Refused;
 }

@@ -23,13 +23,13 @@ internal sealed class Terminal
 
     public static Terminal OfProcess() => new()
     {
-        Out = Console.OpenStandardOutput(),
+        Out = new StandardOutput(),
         Error = Console.Error,
         OpenInput = Console.OpenStandardInput,
         InputIsTerminal = !Console.IsInputRedirected,
         OutIsTerminal = !Console.IsOutputRedirected,
         ErrorIsTerminal = !Console.IsErrorRedirected,
-        Width = () => Math.Max(Console.WindowWidth, 40),
+        Width = TerminalWidth.Get,
         Variable = Environment.GetEnvironmentVariable,
     };
 }

@@ -12,6 +12,8 @@ internal sealed class Ctl(string socket)
 
     public bool InputIsTerminal { get; init; }
 
+    public bool ErrorIsTerminal { get; init; }
+
     public string? Input { get; init; }
 
     public int Width { get; init; } = 80;
@@ -41,6 +43,7 @@ internal sealed class Ctl(string socket)
             OpenInput = () => Input is null ? throw new AssertionException("standard input was read") : new MemoryStream(Encoding.UTF8.GetBytes(Input)),
             OutIsTerminal = OutIsTerminal,
             InputIsTerminal = InputIsTerminal,
+            ErrorIsTerminal = ErrorIsTerminal,
             Width = () => Width,
             Variable = name => Variables.GetValueOrDefault(name),
         },

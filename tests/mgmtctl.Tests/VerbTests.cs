@@ -151,6 +151,17 @@ public sealed class VerbTests
         }));
     }
 
+    [Test]
+    public async Task A_person_sees_how_far_an_image_is(CancellationToken token)
+    {
+        var image = Path.GetTempFileName();
+        await File.WriteAllTextAsync(image, new string('i', 200_000), token);
+        await using var daemon = ScriptedDaemon.Answering(ScriptedDaemon.NewPath(), "0\0");
+        var ctl = new Ctl(daemon.Path) { ErrorIsTerminal = true };
+        Assert.That((await ctl.RunAsync(token, "create", "debian", "--root-image", image), ctl.Out), Is.EqualTo((0, "")));
+        Assert.That(ctl.Error, Does.Contain("debian").And.Contain("\u001b["));
+    }
+
     [TestCase("y\n", true, 0)]
     [TestCase("\n", false, 1)]
     [TestCase("", false, 1)]

@@ -12,7 +12,12 @@ internal static class ProgressBar
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static Task<T> ShowAsync<T>(Terminal terminal, string title, long total, Func<IProgress<long>?, Task<T>> work)
     {
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Error) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = terminal.Variable("TERM") is "dumb" ? AnsiSupport.No : AnsiSupport.Yes,
+            Interactive = terminal.Variable("TERM") is "dumb" ? InteractionSupport.No : InteractionSupport.Yes,
+            Out = new AnsiConsoleOutput(terminal.Error),
+        });
         return console.Progress()
             .AutoClear(true)
             .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new DownloadedColumn(), new TransferSpeedColumn(), new RemainingTimeColumn())

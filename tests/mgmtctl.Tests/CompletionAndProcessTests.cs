@@ -4,7 +4,7 @@ using Mgmt.Wire.Tests;
 namespace Mgmt.Cli.Tests;
 
 [CancelAfter(30_000)]
-public sealed class CompletionTests
+public sealed class CompletionAndProcessTests
 {
     [TestCase("sta", "start,status")]
     [TestCase("label ", "create,get,ls,rm")]
@@ -51,6 +51,31 @@ public sealed class CompletionTests
         var (code, text, error) = await RunAsync("bash", ["-c", script], token);
         Assert.That((code, text, error), Is.EqualTo((0, "work\tAppVM\tRunning\na\nwork\tAppVM\tRunning\nb\n", "")));
         Directory.Delete(lean, recursive: true);
+    }
+
+    [Test]
+    public async Task The_program_itself_ends_when_its_reader_has_seen_enough(CancellationToken token)
+    {
+        await using var daemon = new ScriptedDaemon(ScriptedDaemon.NewPath(), async (_, socket, stop) =>
+        {
+            while (true)
+            {
+                await socket.SendAsync("1\0work\0domain-start\0\0"u8.ToArray(), stop);
+                await Task.Yield();
+            }
+        });
+        var script = $"{Path.Combine(AppContext.BaseDirectory, "mgmtctl")} --socket {daemon.Path} events --follow | head -n 1; echo ${{PIPESTATUS[0]}}";
+        Assert.That(await RunAsync("bash", ["-c", script], token), Is.EqualTo((0, "work\tdomain-start\n141\n", "")));
+    }
+
+    [Test]
+    public async Task Two_programs_write_one_after_the_other_to_one_file(CancellationToken token)
+    {
+        await using var daemon = ScriptedDaemon.Answering(ScriptedDaemon.NewPath(), "0\0work class=AppVM state=Running\n");
+        var file = Path.GetTempFileName();
+        var program = $"{Path.Combine(AppContext.BaseDirectory, "mgmtctl")} --socket {daemon.Path} ls";
+        await RunAsync("bash", ["-c", $"{{ {program}; {program}; }} > {file}"], token);
+        Assert.That(await File.ReadAllTextAsync(file, token), Is.EqualTo("work\tAppVM\tRunning\nwork\tAppVM\tRunning\n"));
     }
 
     private static async Task<(int Code, string Out, string Error)> RunAsync(string program, string[] args, CancellationToken token)
