@@ -16,9 +16,11 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_CLI_UI_LANGUAGE := en
 
+# Not composite, which single files are by default: that maps the whole framework as one image and costs memory.
 # The publishing has intermediate files of its own (--artifacts-path), so it and the test builds do not undo each other's restore.
 PUBLISH := $(DOTNET) publish -c Release -r linux-x64 --self-contained --artifacts-path out/publish -v q \
-	-p:UseSharedCompilation=false -p:DebugType=none -p:PublishReadyToRun=true -p:PublishSingleFile=true
+	-p:UseSharedCompilation=false -p:DebugType=none -p:PublishReadyToRun=true -p:PublishSingleFile=true \
+	-p:PublishReadyToRunComposite=false
 
 PROGRAMS := out/bin/mgmtd out/bin/mgmtctl
 
