@@ -49,17 +49,20 @@ internal sealed record DaemonSettings
     internal static DaemonSettings Load(DaemonArguments arguments)
     {
         var file = ConfigurationFile.Read(arguments.Config ?? ConfigurationFile.DefaultPath(arguments.Backend), mayBeMissing: arguments.Config is null);
-        var backend = arguments.Backend ?? file.Text("backend") ?? "qemu:///system";
+        // Each setting is read, also where the command line wins: what nothing has read is refused at the end.
+        var (fileBackend, fileState, fileRun, filePolicy, fileDebug) =
+            (file.Text("backend"), file.Text("state-dir"), file.Text("run-dir"), file.Texts("policy-dirs"), file.Flag("debug"));
+        var backend = arguments.Backend ?? fileBackend ?? "qemu:///system";
         CheckBackend(backend);
         var paths = DefaultPaths.For(backend == "qemu:///session");
-        var state = arguments.StateDirectory ?? file.Text("state-dir") ?? paths.State;
+        var state = arguments.StateDirectory ?? fileState ?? paths.State;
         var settings = new DaemonSettings
         {
             Backend = backend,
             StateDirectory = Path.GetFullPath(state),
-            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? file.Text("run-dir") ?? paths.Run),
-            PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : file.Texts("policy-dirs") ?? paths.Policy,
-            Debug = arguments.Debug || file.Flag("debug") == true,
+            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? fileRun ?? paths.Run),
+            PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : filePolicy ?? paths.Policy,
+            Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
             Group = file.Text("group") ?? "mgmt",
             FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(t => uint.Parse(t, CultureInfo.InvariantCulture))],

@@ -23,6 +23,11 @@ internal sealed class ServerSocket : IDisposable
     {
         if (Environment.GetEnvironmentVariable("LISTEN_FDS") == "1" && Environment.GetEnvironmentVariable("LISTEN_PID") == Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture))
         {
+            // A VM's process must not inherit the means to answer callers. SOURCE: sd_listen_fds(3), which sets the flag too.
+            if (Native.SetCloseOnExec(FirstInherited) != 0)
+            {
+                throw new MgmtException(ErrorCode.MgmtUnavailableError, "LISTEN_FDS is 1, but there is no open file %s", "3");
+            }
             return new(new Socket(new SafeSocketHandle(FirstInherited, ownsHandle: true)), null);
         }
         try
