@@ -18,6 +18,23 @@ internal sealed class ServerSocket : IDisposable
 
     internal Socket Socket { get; }
 
+    /// <summary>
+    /// Makes the run directory, when it is missing, before anything is put there: the daemon's alone, its group may enter.
+    /// ERRORS: MgmtException with a sentence.
+    /// </summary>
+    internal static void PrepareDirectory(DaemonSettings settings)
+    {
+        const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        try
+        {
+            Directory.CreateDirectory(settings.RunDirectory, settings.IsSession ? own : own | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "cannot make the run directory %s: %s", settings.RunDirectory, error.Message);
+        }
+    }
+
     /// <summary>ERRORS: MgmtException with a sentence when another mgmtd serves the path or it cannot be made.</summary>
     internal static ServerSocket Open(DaemonSettings settings)
     {
@@ -52,9 +69,6 @@ internal sealed class ServerSocket : IDisposable
     private static Socket Bind(DaemonSettings settings)
     {
         var group = settings.IsSession ? null : UnixGroups.Find(settings.Group);
-        Directory.CreateDirectory(settings.RunDirectory, settings.IsSession
-            ? UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-            : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
         RemoveStale(settings.SocketPath);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         var before = Native.Umask(settings.IsSession ? 0x7Fu /* 0177 */ : 0x4Fu /* 0117 */);
