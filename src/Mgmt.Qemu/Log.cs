@@ -38,6 +38,9 @@ internal static partial class Log
     [LoggerMessage(3010, LogLevel.Error, "VM {Vm}: the loop that follows it failed")]
     public static partial void FollowFailed(ILogger log, string vm, Exception error);
 
+    [LoggerMessage(3012, LogLevel.Warning, "VM {Vm}: {Count} events of its monitor were dropped so far")]
+    public static partial void EventsLost(ILogger log, string vm, int count);
+
     [LoggerMessage(3011, LogLevel.Warning, "VM {Vm}: not adopted through its first control socket, trying the second")]
     public static partial void TryingRescue(ILogger log, string vm, Exception error);
 }

@@ -52,13 +52,21 @@ internal sealed partial class QemuVm
     {
         try
         {
+            var lost = 0;
             await foreach (var found in monitor.Events.ReadAllAsync(_stop.Token))
             {
                 Handle(found);
+                if (monitor.EventsLost != lost)
+                {
+                    lost = monitor.EventsLost;
+                    Log.EventsLost(_log, _parts.Name, lost);
+                    await ReconcileAsync(monitor);
+                }
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or MgmtException)
         {
+            // A monitor that does not answer any more is connected anew.
         }
     }
 
@@ -69,18 +77,25 @@ internal sealed partial class QemuVm
             case "VSERPORT_CHANGE" when found.Text("id") == QemuCommandLine.AgentPortId:
                 _agent.PortChanged(found.IsTrue("open"));
                 break;
-            case "STOP" when _expectRunning:
+            // What we asked for is no news.
+            case "STOP" when found.Pending.Contains("stop"):
+                _running = false;
+                break;
+            case "STOP" when _running:
                 Halted("outside");
                 break;
-            case "RESUME" when !_expectRunning:
-                _expectRunning = true;
+            case "RESUME" when found.Pending.Contains("cont"):
+                _running = true;
+                break;
+            case "RESUME" when !_running:
+                _running = true;
                 Signal(new VmSignal.Resumed());
                 break;
             // These two come before their STOP.
-            case "BLOCK_IO_ERROR" when found.Text("action") == "stop" && _expectRunning:
+            case "BLOCK_IO_ERROR" when found.Text("action") == "stop" && _running:
                 Halted(found.IsTrue("nospace") ? "no-space" : "io-error");
                 break;
-            case "GUEST_PANICKED" when found.Text("action") == "pause" && _expectRunning:
+            case "GUEST_PANICKED" when found.Text("action") == "pause" && _running:
                 Halted("guest-panicked");
                 break;
             case "SUSPEND":
@@ -105,7 +120,7 @@ internal sealed partial class QemuVm
 
     private void Halted(string reason)
     {
-        _expectRunning = false;
+        _running = false;
         Signal(new VmSignal.Stopped(reason));
     }
 
@@ -119,7 +134,7 @@ internal sealed partial class QemuVm
             try
             {
                 _monitor = await MonitorAccess.ConnectAsync(_parts.Name, _parts.Directory, _options.AdoptTimeout, _time, _log, _stop.Token);
-                await ReconcileAsync();
+                await ReconcileAsync(_monitor);
                 Signal(new VmSignal.FaultChanged("qmp", false));
                 return;
             }
@@ -131,17 +146,17 @@ internal sealed partial class QemuVm
         }
     }
 
-    // Events of the time without a monitor are lost: ask what is.
-    private async Task ReconcileAsync()
+    // Events were lost: ask what is.
+    private async Task ReconcileAsync(QmpConnection monitor)
     {
-        var running = await MonitorAccess.StateAsync(_monitor, _options.CommandTimeout, _stop.Token) == VmState.Running;
-        if (running == _expectRunning)
+        var running = await MonitorAccess.StateAsync(monitor, _options.CommandTimeout, _stop.Token) == VmState.Running;
+        if (running == _running)
         {
             return;
         }
         if (running)
         {
-            _expectRunning = true;
+            _running = true;
             Signal(new VmSignal.Resumed());
         }
         else

@@ -34,8 +34,8 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly Task _follow;
     private volatile QmpConnection _monitor;
     private volatile bool _killAsked;
-    // What we asked for last, or saw: a STOP or RESUME that agrees with it is no news.
-    private volatile bool _expectRunning;
+    // As the events have it so far; only the loop that follows them changes it.
+    private bool _running;
     private bool _disposed;
 
     public QemuVm(QemuVmParts parts, QemuOptions options, ExitWatcher watcher, TimeProvider time, ILogger log)
@@ -46,7 +46,7 @@ internal sealed partial class QemuVm : IRunningVm
         _log = log;
         _watcher = watcher;
         _monitor = parts.Monitor;
-        _expectRunning = parts.InitialState == VmState.Running;
+        _running = parts.InitialState == VmState.Running;
         _agent = new GuestAgentSession(ConnectAgentAsync, state => Signal(new VmSignal.AgentChanged(state)), new AgentTimes(), time, log);
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
@@ -72,13 +72,13 @@ internal sealed partial class QemuVm : IRunningVm
     public Task<VmExit> Exited => _exited.Task;
 
     /// <inheritdoc/>
-    public Task ContinueAsync(CancellationToken cancellation) => SwitchAsync("cont", run: true, cancellation);
+    public Task ContinueAsync(CancellationToken cancellation) => AskAsync("cont", cancellation);
 
     /// <inheritdoc/>
-    public Task PauseAsync(CancellationToken cancellation) => SwitchAsync("stop", run: false, cancellation);
+    public Task PauseAsync(CancellationToken cancellation) => AskAsync("stop", cancellation);
 
     /// <inheritdoc/>
-    public async Task PressPowerButtonAsync(CancellationToken cancellation) => await AskAsync("system_powerdown", cancellation);
+    public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
@@ -119,21 +119,6 @@ internal sealed partial class QemuVm : IRunningVm
         _signals.Writer.TryComplete();
         _exited.TrySetCanceled();
         _stop.Dispose();
-    }
-
-    private async Task SwitchAsync(string command, bool run, CancellationToken cancellation)
-    {
-        var before = _expectRunning;
-        _expectRunning = run;
-        try
-        {
-            await AskAsync(command, cancellation);
-        }
-        catch (MgmtException)
-        {
-            _expectRunning = before;
-            throw;
-        }
     }
 
     private async Task<JsonElement> AskAsync(string command, CancellationToken cancellation) =>

@@ -180,6 +180,15 @@ public sealed class GuestAgentSessionTests
     }
 
     [Test]
+    public async Task Arguments_that_are_no_JSON_are_the_callers_mistake()
+    {
+        await ReadyAsync();
+        var error = await ErrorAsync(() => _agent.ExecuteAsync("guest-info", "{\"a\":", Long, Patience));
+        Assert.That(error.Code, Is.EqualTo(ErrorCode.QubesValueError));
+        Assert.That((await AskAsync("{\"return\": 1}\n")).GetInt32(), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task The_queue_is_bounded()
     {
         await ReadyAsync();

@@ -122,8 +122,11 @@ public sealed class QemuBackendTests
     public async Task A_stop_from_outside_is_told_and_our_own_is_not()
     {
         await using var vm = await _host.LaunchAsync(_backend, _host.NewLaunch("work"), Patience);
-        await vm.ContinueAsync(Patience);
-        await vm.PauseAsync(Patience);
+        for (var i = 0; i < 20; i++)
+        {
+            await vm.ContinueAsync(Patience);
+            await vm.PauseAsync(Patience);
+        }
         await vm.ContinueAsync(Patience);
         var rescue = Path.Combine(vm.Run.Directory, "rescue");
         await using var outside = await QmpConnection.ConnectAsync(rescue, TimeSpan.FromSeconds(5), TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, Patience);

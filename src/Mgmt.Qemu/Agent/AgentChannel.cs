@@ -40,18 +40,17 @@ internal sealed class AgentChannel(Stream stream) : IAsyncDisposable
     }
 
     /// <summary>
-    /// Runs a command and gives its <c>return</c>. ERRORS: QubesException, MgmtUnsupportedError (the agent's own error: still in step);
+    /// Runs a command, given as <see cref="JsonCommand"/> writes it, and gives its <c>return</c>. ERRORS: QubesException, MgmtUnsupportedError (the agent's own error: still in step);
     /// AgentNonsenseException, OperationCanceledException, IOException (no longer in step).
     /// </summary>
-    public async Task<JsonElement> CallAsync(string command, string? argumentsJson, CancellationToken cancellation)
+    public async Task<JsonElement> CallAsync(string command, byte[] bytes, CancellationToken cancellation)
     {
-        await stream.WriteAsync(JsonCommand.Write(command, argumentsJson, null, null), cancellation);
+        await stream.WriteAsync(bytes, cancellation);
         return await AnswerAsync(command, cancellation);
     }
 
     /// <summary>Writes a command and leaves its answer, if any, to <see cref="AnswerAsync"/>.</summary>
-    public ValueTask WriteAsync(string command, string? argumentsJson, CancellationToken cancellation) =>
-        stream.WriteAsync(JsonCommand.Write(command, argumentsJson, null, null), cancellation);
+    public ValueTask WriteAsync(byte[] bytes, CancellationToken cancellation) => stream.WriteAsync(bytes, cancellation);
 
     /// <summary>The next line as an answer. ERRORS: as for <see cref="CallAsync"/>.</summary>
     public async Task<JsonElement> AnswerAsync(string command, CancellationToken cancellation)

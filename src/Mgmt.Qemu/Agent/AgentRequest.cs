@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mgmt.Core;
 
 namespace Mgmt.Qemu;
 
@@ -11,7 +12,7 @@ internal sealed class AgentRequest : IDisposable
     public AgentRequest(string command, string? argumentsJson, bool silent, TimeSpan deadline, TimeProvider time, CancellationToken caller)
     {
         Command = command;
-        ArgumentsJson = argumentsJson;
+        Bytes = Encode(command, argumentsJson);
         Silent = silent;
         _timer = new CancellationTokenSource(deadline, time);
         _either = CancellationTokenSource.CreateLinkedTokenSource(_timer.Token, caller);
@@ -19,7 +20,9 @@ internal sealed class AgentRequest : IDisposable
     }
 
     public string Command { get; }
-    public string? ArgumentsJson { get; }
+
+    /// <summary>The command as it goes over the wire.</summary>
+    public byte[] Bytes { get; }
 
     /// <summary>Success is silence.</summary>
     public bool Silent { get; }
@@ -34,5 +37,18 @@ internal sealed class AgentRequest : IDisposable
     {
         _either.Dispose();
         _timer.Dispose();
+    }
+
+    // Here, where a mistake is the caller's, and not in the loop that serves everybody.
+    private static byte[] Encode(string command, string? argumentsJson)
+    {
+        try
+        {
+            return JsonCommand.Write(command, argumentsJson, null, null);
+        }
+        catch (JsonException e)
+        {
+            throw new MgmtException(e, ErrorCode.QubesValueError, "the arguments of %s are no JSON", command);
+        }
     }
 }

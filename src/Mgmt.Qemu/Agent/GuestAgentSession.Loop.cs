@@ -4,6 +4,8 @@ namespace Mgmt.Qemu;
 
 internal sealed partial class GuestAgentSession
 {
+    private static readonly byte[] Ping = JsonCommand.Write("guest-ping", null, null, null);
+
     private async Task RunAsync(CancellationToken stop)
     {
         var pause = _times.FirstPause;
@@ -72,7 +74,7 @@ internal sealed partial class GuestAgentSession
             _outOfStep = true;
             _channel ??= new AgentChannel(await _connect(any.Token));
             await _channel.SyncAsync(any.Token);
-            await _channel.CallAsync("guest-ping", null, any.Token);
+            await _channel.CallAsync("guest-ping", Ping, any.Token);
             _outOfStep = false;
             lock (_gate)
             {
@@ -120,7 +122,7 @@ internal sealed partial class GuestAgentSession
                 await SendSilentAsync(request, any.Token);
                 return;
             }
-            var answer = await _channel!.CallAsync(request.Command, request.ArgumentsJson, any.Token);
+            var answer = await _channel!.CallAsync(request.Command, request.Bytes, any.Token);
             _outOfStep = false;
             request.Done.TrySetResult(answer);
         }
@@ -154,7 +156,7 @@ internal sealed partial class GuestAgentSession
     // guest-shutdown and its like: an error comes at once, success is silence or the end of the agent.
     private async Task SendSilentAsync(AgentRequest request, CancellationToken any)
     {
-        await _channel!.WriteAsync(request.Command, request.ArgumentsJson, any);
+        await _channel!.WriteAsync(request.Bytes, any);
         using var timer = new CancellationTokenSource(_times.SilentSuccess, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, any);
         try

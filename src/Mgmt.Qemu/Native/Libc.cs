@@ -35,7 +35,7 @@ internal static partial class Libc
     public static partial int pidfd_open(int pid, uint flags);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int pidfd_send_signal(int pidfd, int signal, nint info, uint flags);
+    public static partial int pidfd_send_signal(PidFd pidfd, int signal, nint info, uint flags);
 
     /// <summary><paramref name="info"/> is a siginfo_t, 128 bytes.</summary>
     [LibraryImport("libc", SetLastError = true)]

@@ -24,10 +24,10 @@ internal sealed class PidFd : SafeHandleZeroOrMinusOneIsInvalid
 
     public int Number => (int)handle;
 
-    /// <summary>Sends SIGKILL; a process that is gone already is no error.</summary>
+    /// <summary>Sends SIGKILL; a process that is gone already is no error. ERRORS: ObjectDisposedException: a closed handle never hits another process.</summary>
     public void Kill()
     {
-        if (Libc.pidfd_send_signal(Number, Libc.SIGKILL, 0, 0) != 0)
+        if (Libc.pidfd_send_signal(this, Libc.SIGKILL, 0, 0) != 0)
         {
             var error = Marshal.GetLastPInvokeError();
             if (error != Libc.ESRCH)

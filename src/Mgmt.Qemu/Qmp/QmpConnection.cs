@@ -33,7 +33,7 @@ internal sealed class QmpConnection : IAsyncDisposable
     private readonly Channel<byte[]> _outgoing = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxOutstanding) { SingleReader = true });
     private readonly Channel<QmpEvent> _events;
     private readonly Lock _gate = new();
-    private readonly Dictionary<long, TaskCompletionSource<JsonElement>> _waiting = [];
+    private readonly Dictionary<long, (string Command, TaskCompletionSource<JsonElement> Reply)> _waiting = [];
     private long _lastId;
     private string? _closedBecause;
     private int _eventsLost;
@@ -104,7 +104,7 @@ internal sealed class QmpConnection : IAsyncDisposable
     public async Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation)
     {
         var reply = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var id = Enlist(reply);
+        var id = Enlist(command, reply);
         try
         {
             if (!_outgoing.Writer.TryWrite(JsonCommand.Write(command, argumentsJson, id, null)))
@@ -164,7 +164,7 @@ internal sealed class QmpConnection : IAsyncDisposable
         }
     }
 
-    private long Enlist(TaskCompletionSource<JsonElement> reply)
+    private long Enlist(string command, TaskCompletionSource<JsonElement> reply)
     {
         lock (_gate)
         {
@@ -176,7 +176,7 @@ internal sealed class QmpConnection : IAsyncDisposable
             {
                 throw Busy();
             }
-            _waiting.Add(++_lastId, reply);
+            _waiting.Add(++_lastId, (command, reply));
             return _lastId;
         }
     }
@@ -233,7 +233,7 @@ internal sealed class QmpConnection : IAsyncDisposable
         }
         if (message.Text("event") is { } name)
         {
-            _events.Writer.TryWrite(new QmpEvent(name, message.TryGetProperty("data", out var data) ? data : default));
+            _events.Writer.TryWrite(new QmpEvent(name, message.TryGetProperty("data", out var data) ? data : default, Pending()));
             return;
         }
         // A reply nobody waits for any more, or never did.
@@ -241,12 +241,20 @@ internal sealed class QmpConnection : IAsyncDisposable
         {
             return;
         }
-        TaskCompletionSource<JsonElement>? reply;
+        (string Command, TaskCompletionSource<JsonElement> Reply) waiting;
         lock (_gate)
         {
-            _waiting.Remove(id, out reply);
+            _waiting.Remove(id, out waiting);
         }
-        reply?.TrySetResult(message);
+        waiting.Reply?.TrySetResult(message);
+    }
+
+    private string[] Pending()
+    {
+        lock (_gate)
+        {
+            return _waiting.Count == 0 ? [] : [.. _waiting.Values.Select(one => one.Command)];
+        }
     }
 
     private async Task WriteLoopAsync()
@@ -274,7 +282,7 @@ internal sealed class QmpConnection : IAsyncDisposable
                 return;
             }
             _closedBecause = why;
-            failed = [.. _waiting.Values];
+            failed = [.. _waiting.Values.Select(one => one.Reply)];
             _waiting.Clear();
         }
         _outgoing.Writer.TryComplete();

@@ -2,8 +2,11 @@ using System.Text.Json;
 
 namespace Mgmt.Qemu;
 
-/// <summary>An event of QEMU's monitor. Data is Undefined for an event without any.</summary>
-internal sealed record QmpEvent(string Name, JsonElement Data)
+/// <summary>
+/// An event of QEMU's monitor. Data is Undefined for an event without any. Pending are the commands of ours that were sent and not
+/// answered when it came: an event that a command causes comes before the command's reply.
+/// </summary>
+internal sealed record QmpEvent(string Name, JsonElement Data, string[] Pending)
 {
     /// <summary>A member of the data that is text, or null.</summary>
     public string? Text(string key) => Data.Text(key);
