@@ -5,35 +5,59 @@ namespace Mgmt.Api;
 /// <summary>Follows what running VMs do by themselves: agents that come and go, guests that power off, processes that die.</summary>
 public sealed class VmWatcher(LifecycleServices services)
 {
-    /// <summary>Begins to follow a VM.</summary>
-    public VmSession Watch(VmName name, IRunningVm vm)
+    /// <summary>Begins to follow a VM. An adopted one does not tell again what it told an earlier daemon.</summary>
+    public VmSession Watch(VmName name, IRunningVm vm, bool isAdopted)
     {
         var session = new VmSession(name, vm);
         services.Sessions.Add(session);
-        session.Pump = Task.Run(() => FollowAsync(session));
+        session.Pump = Task.Run(() => FollowAsync(session, isAdopted));
         return session;
     }
 
-    private async Task FollowAsync(VmSession session)
+    private async Task FollowAsync(VmSession session, bool isAdopted)
     {
         try
         {
-            await services.Store.ApplyAsync(change =>
+            await TryAsync(session, () => services.Store.ApplyAsync(change =>
             {
                 foreach (var fault in session.Vm.Faults)
                 {
                     change.SetFault(session.Name, fault, true);
                 }
-                change.SetAgent(session.Name, session.Vm.Agent.State);
-            }, CancellationToken.None);
-            await foreach (var signal in session.Vm.Signals.ReadAllAsync(CancellationToken.None))
+                if (isAdopted)
+                {
+                    change.SetAgent(session.Name, session.Vm.Agent.State);
+                }
+            }, CancellationToken.None));
+            VmExit? exit = null;
+            while (exit is null && await session.Vm.Signals.WaitToReadAsync(CancellationToken.None))
             {
-                await HandleAsync(session, signal);
+                while (exit is null && session.Vm.Signals.TryRead(out var signal))
+                {
+                    exit = (signal as VmSignal.Exited)?.Exit;
+                    await TryAsync(session, () => HandleAsync(session, signal));
+                }
             }
+            await EndedAsync(session, exit ?? await session.Vm.Exited);
         }
         catch (Exception error)
         {
-            // The store is dead or we are wrong; the VM lives on and a restart of the daemon adopts it.
+            // The store is dead or we are wrong. Kill, which finds the process by its run, puts the VM away.
+            Log.PumpFailed(services.Log, session.Name, error);
+            services.Sessions.Remove(session);
+            session.MarkFailed(error);
+        }
+    }
+
+    /// <summary>A signal that cannot be told (no space in the store, say) must not hide those after it, the end above all.</summary>
+    private async Task TryAsync(VmSession session, Func<Task> handle)
+    {
+        try
+        {
+            await handle();
+        }
+        catch (Exception error)
+        {
             Log.PumpFailed(services.Log, session.Name, error);
         }
     }
@@ -51,7 +75,6 @@ public sealed class VmWatcher(LifecycleServices services)
         }, CancellationToken.None),
         VmSignal.WokenUp => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-resumed"), CancellationToken.None),
         VmSignal.GuestShutdown => services.Store.ApplyAsync(change => change.SetState(session.Name, VmState.Halting), CancellationToken.None),
-        VmSignal.Exited exited => EndedAsync(session, exited.Exit),
         _ => Task.CompletedTask,
     };
 
@@ -86,8 +109,10 @@ public sealed class VmWatcher(LifecycleServices services)
         {
             Log.Ended(services.Log, session.Name, exit.Reason);
         }
-        services.Sessions.Remove(session);
+        session.HasEnded = true;
         await PutAwayAsync(session.Name, crashed ? exit.Reason : null, null);
+        // Not before: who finds no session takes the VM for one that nobody puts away.
+        services.Sessions.Remove(session);
         session.MarkHandled();
         await session.Vm.DisposeAsync();
     }
@@ -104,7 +129,7 @@ public sealed class VmWatcher(LifecycleServices services)
             change.SetAgent(name, AgentState.Absent);
             if (crash is not null)
             {
-                change.Emit(MgmtEvent.Of(name, "domain-crashed", ("reason", crash)));
+                change.Emit(MgmtEvent.Of(name, "domain-crashed", ("reason", VmStarter.Ascii(crash))));
             }
             change.Emit(MgmtEvent.Of(name, "domain-stopped"));
         }, CancellationToken.None);
@@ -125,7 +150,7 @@ public sealed class VmWatcher(LifecycleServices services)
             {
                 await services.Pools.Get(volume.Pool).StopAsync(volume, CancellationToken.None);
             }
-            catch (MgmtException error)
+            catch (Exception error)
             {
                 Log.CleanUpFailed(services.Log, name, error);
             }

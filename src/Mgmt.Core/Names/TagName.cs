@@ -1,6 +1,6 @@
 namespace Mgmt.Core;
 
-/// <summary>A tag: letters, digits, <c>_ -</c>.</summary>
+/// <summary>A tag: letters, digits, <c>_ -</c>; after <c>created-by-</c> and <c>disp-created-by-</c>, which name VMs, also a dot.</summary>
 public readonly record struct TagName : IComparable<TagName>
 {
     private readonly string? _value;
@@ -17,12 +17,15 @@ public readonly record struct TagName : IComparable<TagName>
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "tag cannot be empty");
         }
-        if (text.Length > 255 || !Charset.IsAll(text, Charset.Tag))
+        if (text.Length > 255 || !Charset.IsAll(text, NamesCreator(text) ? Charset.Word : Charset.Tag))
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "disallowed characters");
         }
         return new TagName(text);
     }
+
+    private static bool NamesCreator(string text) =>
+        text.StartsWith("created-by-", StringComparison.Ordinal) || text.StartsWith("disp-created-by-", StringComparison.Ordinal);
 
     /// <summary>By code point.</summary>
     public int CompareTo(TagName other) => string.CompareOrdinal(Value, other.Value);
