@@ -147,7 +147,12 @@ internal sealed class Daemon : IAsyncDisposable
         await Test.Backend.DisposeAsync();
         await Policy.DisposeAsync();
         Audit.Dispose();
-        await Task.WhenAll(Services.Sessions.All.Select(s => s.Pump)).WaitAsync(Deadline);
+        var sessions = Services.Sessions.All.ToList();
+        foreach (var session in sessions)
+        {
+            await session.Vm.KillAsync(CancellationToken.None);
+        }
+        await Task.WhenAll(sessions.Select(s => s.Pump)).WaitAsync(Deadline);
         await Store.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
