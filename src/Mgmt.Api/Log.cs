@@ -38,6 +38,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 1018, Level = LogLevel.Warning, Message = "{Vm}: autostart failed: {Reason}")]
     internal static partial void AutostartFailed(ILogger log, VmName vm, string reason);
 
+    [LoggerMessage(EventId = 1019, Level = LogLevel.Information, Message = "{Vm}: a step of its shutdown failed: {Reason}")]
+    internal static partial void ShutdownStepFailed(ILogger log, VmName vm, string reason);
+
     [LoggerMessage(EventId = 1020, Level = LogLevel.Error, Message = "pool {Pool} cannot be used: {Reason}")]
     internal static partial void PoolBroken(ILogger log, PoolName pool, string reason);
 
@@ -49,6 +52,15 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 1031, Level = LogLevel.Information, Message = "policy loaded: {Rules} rules in {Files} files")]
     internal static partial void PolicyLoaded(ILogger log, int rules, int files);
+
+    [LoggerMessage(EventId = 1022, Level = LogLevel.Error, Message = "processes that no VM is known for could not be ended")]
+    internal static partial void ReapFailed(ILogger log, Exception error);
+
+    [LoggerMessage(EventId = 1032, Level = LogLevel.Warning, Message = "{Count} policy notices could not be journalled")]
+    internal static partial void NoticesLost(ILogger log, int count, Exception error);
+
+    [LoggerMessage(EventId = 1041, Level = LogLevel.Error, Message = "event {Name} could not be journalled")]
+    internal static partial void EventLost(ILogger log, string name, Exception error);
 
     [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
     internal static partial void LoopFailed(ILogger log, string loop, Exception error);

@@ -67,6 +67,7 @@ public sealed class AuditLog : IDisposable
             return;
         }
         Reopen();
+        Probe();
         if (Failure is { } reason)
         {
             throw new MgmtException(ErrorCode.MgmtUnavailableError, "The audit log cannot be written (%s) and changes need it; mend it, or set audit to best-effort", reason);
@@ -84,7 +85,24 @@ public sealed class AuditLog : IDisposable
                 _file?.Write(_line.WrittenSpan);
                 _failure = _file is null ? _failure : null;
             }
-            catch (IOException error)
+            catch (Exception error)
+            {
+                Fail(error);
+            }
+        }
+    }
+
+    /// <summary>That a file opens does not mean that it takes a line: a full disk opens well.</summary>
+    private void Probe()
+    {
+        lock (_gate)
+        {
+            try
+            {
+                // First ends a line that was cut off.
+                _file?.Write("\n"u8);
+            }
+            catch (Exception error)
             {
                 Fail(error);
             }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Mgmt.State;
 
@@ -24,7 +25,7 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : 
         new(prefix + "HelpRst", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Mgmt,
             "What a property means, as reStructuredText.", HelpRst) { Returns = "reST" },
         new(prefix + "Set", target, CallAccess.Write, scope, ArgumentRule.Required("property"), PayloadRule.Optional("value"), CallDialects.Both,
-            $"Sets a property of {holder}.", Set) { ValueArgument = Values.Argument },
+            $"Sets a property of {holder}.", Set) { ValueArgument = ValueArgument },
         new(prefix + "Reset", target, CallAccess.Write, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
             $"Puts a property of {holder} back at its default.", Reset),
     ];
@@ -74,6 +75,22 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : 
     {
         await writer.ResetAsync(Vm(call)?.Name, call.Argument);
         return Content.Empty;
+    }
+
+    /// <summary>The value as it will be kept: a rule against True is one against yes and 1, too.</summary>
+    private static string? ValueArgument(CallContext call)
+    {
+        var bytes = call.Payload.Bytes.Span;
+        var type = PropertyTable.TypeOf(call.Argument, ofHost: !call.Row.Name.StartsWith("vm.", StringComparison.Ordinal));
+        if (type is not (PropertyType.Bool or PropertyType.Int) || bytes.Length is 0 or > 64)
+        {
+            return Values.Argument(call);
+        }
+        var text = Encoding.ASCII.GetString(bytes);
+        var canonical = type == PropertyType.Int
+            ? int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number.ToString(CultureInfo.InvariantCulture) : text
+            : Parse.TryBoolean(text) is { } truth ? Parse.Text(truth) : text;
+        return Values.Argument(call, Encoding.ASCII.GetBytes(canonical));
     }
 
     /// <summary>The holder: null for the host's own properties. dom0 as a VM has properties of its own.</summary>

@@ -7,9 +7,10 @@ internal static class Values
 {
     private const int MaxLength = 256;
 
-    internal static string? Argument(CallContext call)
+    internal static string? Argument(CallContext call) => Argument(call, call.Payload.Bytes.Span);
+
+    internal static string? Argument(CallContext call, ReadOnlySpan<byte> value)
     {
-        var value = call.Payload.Bytes.Span;
         if (value.IsEmpty || value.Length > MaxLength)
         {
             return null;

@@ -69,7 +69,14 @@ public sealed class ActiveCall : IDisposable
             return false;
         }
         WasCancelled = true;
-        _cancel.Cancel();
+        try
+        {
+            _cancel.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself meanwhile.
+        }
         return true;
     }
 

@@ -19,8 +19,9 @@ public sealed class Announcements(StateStore store, PolicyStore policy, IMachine
         await foreach (var snapshot in policy.Changes.ReadAllAsync(cancellation))
         {
             Note(snapshot);
-            await store.ApplyAsync(change => change.Emit(Event(snapshot)), CancellationToken.None);
+            // First the streams: what they may see changed, whether it can be told or not.
             streams.Recheck();
+            await TellAsync(Event(snapshot));
         }
     }
 
@@ -28,14 +29,27 @@ public sealed class Announcements(StateStore store, PolicyStore policy, IMachine
     {
         await foreach (var change in machines.Changes.ReadAllAsync(cancellation))
         {
-            await store.ApplyAsync(c => c.Emit(MgmtEvent.Global(change.Added ? "machine-new" : "machine-removed", ("machine", change.Name))), CancellationToken.None);
+            await TellAsync(MgmtEvent.Global(change.Added ? "machine-new" : "machine-removed", ("machine", VmStarter.Ascii(change.Name))));
+        }
+    }
+
+    /// <summary>One that cannot be told does not hide those after it.</summary>
+    private async Task TellAsync(MgmtEvent happened)
+    {
+        try
+        {
+            await store.ApplyAsync(change => change.Emit(happened), CancellationToken.None);
+        }
+        catch (MgmtException error)
+        {
+            Log.EventLost(log, happened.Name, error);
         }
     }
 
     private static MgmtEvent Event(PolicySnapshot snapshot) => snapshot.Errors.Count == 0
         ? MgmtEvent.Global("policy-loaded")
-        : MgmtEvent.Global("policy-degraded", ("file", snapshot.Errors[0].File),
-            ("line", snapshot.Errors[0].Line.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("message", snapshot.Errors[0].Message));
+        : MgmtEvent.Global("policy-degraded", ("file", VmStarter.Ascii(snapshot.Errors[0].File)),
+            ("line", snapshot.Errors[0].Line.ToString(System.Globalization.CultureInfo.InvariantCulture)), ("message", VmStarter.Ascii(snapshot.Errors[0].Message)));
 
     private void Note(PolicySnapshot snapshot)
     {
@@ -59,7 +73,7 @@ public sealed class Announcements(StateStore store, PolicyStore policy, IMachine
         {
             // The daemon stops.
         }
-        catch (MgmtException error)
+        catch (Exception error)
         {
             Log.LoopFailed(log, name, error);
         }

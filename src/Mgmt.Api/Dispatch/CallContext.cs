@@ -13,7 +13,6 @@ public sealed class CallContext
         Request = request;
         Caller = caller;
         State = state;
-        Source = Targets.FindVm(state, request.Source)?.Name.Value ?? request.Source;
     }
 
     /// <summary>The number of the call since the daemon started.</summary>
@@ -31,14 +30,14 @@ public sealed class CallContext
     /// <summary>Who is connected.</summary>
     public Caller Caller { get; }
 
-    /// <summary>The state as of the call's beginning.</summary>
-    public HostState State { get; }
+    /// <summary>The state as of when the request was there in full.</summary>
+    public HostState State { get; internal set; }
 
     /// <summary>The argument without <c>+</c>, empty when absent.</summary>
     public string Argument => Request.Argument;
 
-    /// <summary>The source of the call by its name, however it was spelled; not necessarily a VM that exists.</summary>
-    public string Source { get; }
+    /// <summary>The source of the call; not necessarily a VM that exists.</summary>
+    public string Source => Targets.CanonicalSource(State, Request.Source);
 
     /// <summary>The payload in full; empty for streamed ones.</summary>
     public Untrusted Payload { get; internal set; }

@@ -43,6 +43,8 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             {
                 throw session.Refusal!;
             }
+            // The payload may have taken its time.
+            call.State = store.Current;
             call.Payload = new Untrusted(input.Payload);
             call.PayloadStream = input.Stream;
             call.Events = input.Events;
@@ -66,14 +68,19 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
         {
             return Finish(session, target, verdict, error.Code.ToString(), new(default, error, false));
         }
-        catch (OperationCanceledException)
+        catch (StreamBrokenException broken)
+        {
+            var incident = Incident(session, broken.InnerException!);
+            // A stream that has begun ends; it never turns into an exception.
+            return Finish(session, target, verdict, $"{nameof(ErrorCode.MgmtInternalError)} {incident}", new(default, null, true));
+        }
+        catch (OperationCanceledException) when (session.IsStream || cancellation.IsCancellationRequested || active?.Token.IsCancellationRequested == true)
         {
             return Finish(session, target, verdict, nameof(ErrorCode.MgmtCancelledError), new(default, Cancelled(active), session.Context?.Row.IsStream == true));
         }
         catch (Exception error)
         {
-            var incident = Guid.NewGuid().ToString("N")[..12];
-            Log.Incident(log, incident, session.Request.Method, session.Request.Source, session.Request.Destination, error);
+            var incident = Incident(session, error);
             var failure = new MgmtException(error, ErrorCode.MgmtInternalError, "Internal error; look for incident %s in the log of mgmtd", incident);
             return Finish(session, target, verdict, $"{nameof(ErrorCode.MgmtInternalError)} {incident}", new(default, failure, false));
         }
@@ -96,6 +103,13 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             throw new MgmtException(ErrorCode.MgmtCancelledError, "The caller went away before %s began; nothing was done", call.Request.Method);
         }
         return await call.Row.Handler(call, call.Row.IsCancellable ? active.Token : CancellationToken.None);
+    }
+
+    private string Incident(CallSession session, Exception error)
+    {
+        var incident = Guid.NewGuid().ToString("N")[..12];
+        Log.Incident(log, incident, session.Request.Method, session.Request.Source, session.Request.Destination, error);
+        return incident;
     }
 
     private static MgmtException Cancelled(ActiveCall? active) => active?.WasCancelled == true

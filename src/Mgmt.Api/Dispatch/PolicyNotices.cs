@@ -47,21 +47,22 @@ public sealed class PolicyNotices : IAsyncDisposable
 
     private async Task WriteAsync()
     {
-        try
+        while (await _queue.Reader.WaitToReadAsync(CancellationToken.None))
         {
-            while (await _queue.Reader.WaitToReadAsync(CancellationToken.None))
+            var batch = new List<MgmtEvent>();
+            while (batch.Count < QueueLength && _queue.Reader.TryRead(out var notice))
             {
-                var batch = new List<MgmtEvent>();
-                while (batch.Count < QueueLength && _queue.Reader.TryRead(out var notice))
-                {
-                    batch.Add(notice);
-                }
+                batch.Add(notice);
+            }
+            try
+            {
                 await _store.ApplyAsync(change => batch.ForEach(change.Emit), CancellationToken.None);
             }
-        }
-        catch (MgmtException error)
-        {
-            Log.LoopFailed(_log, nameof(PolicyNotices), error);
+            catch (Exception error)
+            {
+                // The audit log has them; the next ones may find room again.
+                Log.NoticesLost(_log, batch.Count, error);
+            }
         }
     }
 }

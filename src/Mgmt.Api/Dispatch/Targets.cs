@@ -33,6 +33,10 @@ public static class Targets
         };
     }
 
+    /// <summary>A source in one spelling, its name, so that nobody has two.</summary>
+    internal static string CanonicalSource(HostState state, string source) =>
+        source == "@adminvm" ? "dom0" : SnapshotDirectory.IsUuid(source) ? FindVm(state, source)?.Name.Value ?? source : source;
+
     internal static VmRecord? FindVm(HostState state, string nameOrUuid)
     {
         if (SnapshotDirectory.IsUuid(nameOrUuid))

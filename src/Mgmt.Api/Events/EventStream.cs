@@ -8,12 +8,14 @@ namespace Mgmt.Api;
 /// subscriber that does not keep up is told so and closed, and resumes by its cursor.
 /// </summary>
 internal sealed class EventStream(
-    EventJournal journal, EventVisibility visibility, TimeProvider clock, TimeSpan bookmarkInterval, int queueLength,
-    string subscriber, VmRecord destination, EventFilter filter, IEventSink sink)
+    StateStore store, EventVisibility visibility, TimeProvider clock, TimeSpan bookmarkInterval, int queueLength,
+    string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, bool saysWhyItEnds)
 {
     private const int Page = 512;
     private readonly Channel<JournalEntry?> _queue = Channel.CreateBounded<JournalEntry?>(new BoundedChannelOptions(queueLength) { SingleReader = true });
+    private readonly EventJournal _journal = store.Journal;
     private StreamEnd? _end;
+    private long _lastBookmark = clock.GetTimestamp();
     private ulong _position;
 
     private bool WithCursors => filter.WithCursor;
@@ -30,20 +32,34 @@ internal sealed class EventStream(
 
     internal async Task RunAsync(CancellationToken cancellation)
     {
-        using var subscription = journal.Subscribe(Enqueue, out var from);
-        var replay = filter.Since is { } since && journal.Holds(since);
+        using var subscription = _journal.Subscribe(Enqueue, out var from);
+        var replay = filter.Since is { } since && _journal.Holds(since);
         _position = replay ? filter.Since!.Value.Sequence : from.Sequence;
         await SendAsync(MgmtEvent.Global("connection-established"), cancellation);
+        try
+        {
+            await GoOnAsync(replay, from, cancellation);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            throw new StreamBrokenException(error);
+        }
+    }
+
+    private async Task GoOnAsync(bool replay, EventCursor from, CancellationToken cancellation)
+    {
         if (filter.Since is not null && !replay)
         {
-            await SendAsync(MgmtEvent.Global("gone", ("newest", from.ToString()), ("oldest", journal.Oldest.ToString())), cancellation);
+            // Its cursor, the last pair as in every event, is the newest.
+            await SendAsync(MgmtEvent.Global("gone", ("oldest", _journal.Oldest.ToString())), cancellation);
         }
         await sink.FlushAsync(cancellation);
-        if (!replay || await ReplayAsync(from.Sequence, cancellation))
+        // Removed between the beginning of the call and the subscription: no event will tell.
+        if (IsThere() && (!replay || await ReplayAsync(from.Sequence, cancellation)))
         {
             await FollowAsync(cancellation);
         }
-        if (_end is { } reason)
+        if (_end is { } reason && saysWhyItEnds)
         {
             await SendAsync(MgmtEvent.Global("stream-closed", ("reason", reason.ToString().ToLowerInvariant())), cancellation);
             await sink.FlushAsync(cancellation);
@@ -67,7 +83,7 @@ internal sealed class EventStream(
     {
         while (_position < until)
         {
-            var page = journal.Read(_position, Page);
+            var page = _journal.Read(_position, Page);
             if (page.Count == 0)
             {
                 break;
@@ -89,6 +105,11 @@ internal sealed class EventStream(
     {
         while (await WaitAsync(cancellation))
         {
+            if (WithCursors && clock.GetElapsedTime(_lastBookmark) >= bookmarkInterval)
+            {
+                // Also when all that happens is filtered out, so that its cursor moves on.
+                await BookmarkAsync(cancellation);
+            }
             while (_queue.Reader.TryRead(out var entry))
             {
                 if (entry is null ? !MayStay() : entry.Sequence > _position && !await DeliverAsync(entry, cancellation))
@@ -112,11 +133,17 @@ internal sealed class EventStream(
             }
             catch (TimeoutException)
             {
-                await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
-                await sink.FlushAsync(cancellation);
+                await BookmarkAsync(cancellation);
             }
         }
         return await waiting;
+    }
+
+    private async Task BookmarkAsync(CancellationToken cancellation)
+    {
+        _lastBookmark = clock.GetTimestamp();
+        await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
+        await sink.FlushAsync(cancellation);
     }
 
     /// <summary>False when the stream is over.</summary>
@@ -132,12 +159,18 @@ internal sealed class EventStream(
         {
             await SendAsync(happened, cancellation);
         }
-        if (happened is { Name: "domain-delete", Subject: "" } && destination.Class != VmClass.AdminVM && happened["vm"] == destination.Name.Value)
+        // By its UUID: what is replayed may tell of an earlier VM of that name.
+        return happened is not { Name: "domain-delete", Subject: "" } || happened["vm"] != destination.Name.Value || IsThere();
+    }
+
+    private bool IsThere()
+    {
+        if (store.Current.Find(destination.Uuid) is not null)
         {
-            _end = StreamEnd.Removed;
-            return false;
+            return true;
         }
-        return true;
+        _end = StreamEnd.Removed;
+        return false;
     }
 
     private bool IsForDestination(MgmtEvent happened) => destination.Class == VmClass.AdminVM || happened.Subject == destination.Name.Value;
@@ -153,5 +186,5 @@ internal sealed class EventStream(
     }
 
     private ValueTask SendAsync(MgmtEvent happened, CancellationToken cancellation) =>
-        sink.SendAsync(happened, WithCursors ? new EventCursor(journal.Epoch, _position) : null, cancellation);
+        sink.SendAsync(happened, WithCursors ? new EventCursor(_journal.Epoch, _position) : null, cancellation);
 }

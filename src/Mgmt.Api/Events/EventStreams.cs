@@ -39,13 +39,17 @@ public sealed class EventStreams(StateStore store, EventVisibility visibility, T
     }
 
     /// <summary>Serves one subscriber until it or the daemon ends the stream. ERRORS: MgmtBusyError before anything was sent.</summary>
-    public async Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, CancellationToken cancellation)
+    public Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, CancellationToken cancellation) =>
+        ServeAsync(subscriber, destination, filter, sink, saysWhyItEnds: true, cancellation);
+
+    /// <summary>The same; subscribers written for Qubes OS are not told why their stream ends.</summary>
+    internal async Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, bool saysWhyItEnds, CancellationToken cancellation)
     {
         if (_open.Count >= Limit)
         {
             throw new MgmtException(ErrorCode.MgmtBusyError, "There are %s event streams open, the most at a time", Limit.ToString(System.Globalization.CultureInfo.InvariantCulture));
         }
-        var stream = new EventStream(store.Journal, visibility, clock, BookmarkInterval, QueueLength, subscriber, destination, filter, sink);
+        var stream = new EventStream(store, visibility, clock, BookmarkInterval, QueueLength, subscriber, destination, filter, sink, saysWhyItEnds);
         _open[stream] = 0;
         try
         {

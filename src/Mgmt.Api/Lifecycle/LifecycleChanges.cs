@@ -13,6 +13,18 @@ internal static class LifecycleChanges
         }
     }
 
+    /// <summary>Sets the state of a VM whose process we hold; false, and nothing changed, when that process has ended meanwhile.</summary>
+    internal static bool SetState(this IStateTransaction change, VmSession session, VmState state)
+    {
+        // The end is written by a later transaction, if it is not written yet: what is set here can outlive it never.
+        if (session.HasEnded)
+        {
+            return false;
+        }
+        change.SetState(session.Name, state);
+        return true;
+    }
+
     /// <summary>Its virtual processors run for the first time.</summary>
     internal static void SetStarted(this IStateTransaction change, VmName name)
     {

@@ -26,7 +26,7 @@ public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> l
                 var driver = Drivers.GetValueOrDefault(record.Driver) ?? throw new MgmtException(ErrorCode.StoragePoolException, "no driver %s in this mgmtd", record.Driver);
                 _open[record.Name] = await driver.OpenAsync(record, cancellation);
             }
-            catch (MgmtException error)
+            catch (Exception error) when (!cancellation.IsCancellationRequested)
             {
                 _broken[record.Name] = error.Message;
                 Log.PoolBroken(log, record.Name, error.Message);

@@ -1,3 +1,5 @@
+using Mgmt.State;
+
 namespace Mgmt.Api;
 
 /// <summary>
@@ -6,6 +8,8 @@ namespace Mgmt.Api;
 /// </summary>
 internal sealed class ShutdownOperation
 {
+    private static readonly TimeSpan StepDeadline = TimeSpan.FromSeconds(10);
+
     private readonly LifecycleServices _services;
     private readonly VmSession _session;
     private readonly TimeSpan _timeout;
@@ -38,29 +42,49 @@ internal sealed class ShutdownOperation
         {
             return true;
         }
-        await _services.Store.ApplyAsync(change =>
+        if (await _services.Store.ApplyAsync(GiveUp, CancellationToken.None))
         {
-            if (change.State.Find(_session.Name)?.Status.State == VmState.Halting)
-            {
-                change.SetState(_session.Name, VmState.Running);
-            }
-            change.Emit(MgmtEvent.Of(_session.Name, "domain-shutdown-failed", ("reason", $"did not shut down within {_timeout.TotalSeconds:0} s")));
-        }, CancellationToken.None);
-        return false;
+            return false;
+        }
+        await _session.Handled;
+        return true;
     }
 
-    private Task StepAsync(string step) => _services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(_session.Name, "domain-shutdown-step", ("step", step))), CancellationToken.None);
-
-    /// <summary>A step that fails is followed by the next one.</summary>
-    private static async Task<bool> TryAsync(Func<CancellationToken, Task> step)
+    /// <summary>False when it has ended at the last moment and only has to be put away.</summary>
+    private bool GiveUp(IStateTransaction change)
     {
+        if (_session.HasEnded)
+        {
+            return false;
+        }
+        if (change.State.Find(_session.Name)?.Status.State == VmState.Halting)
+        {
+            change.SetState(_session, VmState.Running);
+        }
+        change.Emit(MgmtEvent.Of(_session.Name, "domain-shutdown-failed", ("reason", $"did not shut down within {_timeout.TotalSeconds:0} s")));
+        return true;
+    }
+
+    private Task StepAsync(string step) => _services.Store.ApplyAsync(change =>
+    {
+        if (!_session.HasEnded)
+        {
+            change.Emit(MgmtEvent.Of(_session.Name, "domain-shutdown-step", ("step", step)));
+        }
+    }, CancellationToken.None);
+
+    /// <summary>A step that fails, however it does, or hangs is followed by the next one.</summary>
+    private async Task<bool> TryAsync(Func<CancellationToken, Task> step)
+    {
+        using var limit = new CancellationTokenSource(StepDeadline < _timeout / 2 ? StepDeadline : _timeout / 2, _services.Clock);
         try
         {
-            await step(CancellationToken.None);
+            await step(limit.Token).WaitAsync(limit.Token);
             return true;
         }
-        catch (MgmtException)
+        catch (Exception error)
         {
+            Log.ShutdownStepFailed(_services.Log, _session.Name, error.Message);
             return false;
         }
     }

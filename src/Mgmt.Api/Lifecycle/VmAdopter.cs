@@ -8,15 +8,30 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
-    private const string Unreachable = "unreachable";
+    internal const string Unreachable = "unreachable";
 
     /// <summary>Tries every VM once; those that do not answer go on being tried until the token ends. The returned task is that.</summary>
     public async Task<Task> AdoptAllAsync(CancellationToken cancellation)
     {
         var runs = services.Store.Current.Vms.Values.Where(vm => vm.Status.Run is not null).ToList();
-        await services.Backend.ReapStraysAsync([.. runs.Select(vm => vm.Status.Run!)], cancellation);
+        await ReapAsync([.. runs.Select(vm => vm.Status.Run!)], cancellation);
         var adopted = await Task.WhenAll(runs.Select(async vm => (vm.Name, Done: await TryAdoptAsync(vm.Name, cancellation))));
         return Task.WhenAll(adopted.Where(a => !a.Done).Select(a => KeepTryingAsync(a.Name, cancellation)));
+    }
+
+    /// <summary>Strays hold nobody up: what is known is adopted all the same.</summary>
+    private async Task ReapAsync(IReadOnlyCollection<VmRun> known, CancellationToken cancellation)
+    {
+        using var deadline = new CancellationTokenSource(Deadline, services.Clock);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
+        try
+        {
+            await services.Backend.ReapStraysAsync(known, limit.Token).WaitAsync(limit.Token);
+        }
+        catch (Exception error) when (!cancellation.IsCancellationRequested)
+        {
+            Log.ReapFailed(services.Log, error);
+        }
     }
 
     private async Task KeepTryingAsync(VmName name, CancellationToken cancellation)
@@ -40,20 +55,12 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
     /// <summary>True when the question is settled: adopted, gone, or ended meanwhile.</summary>
     private async Task<bool> TryAdoptAsync(VmName name, CancellationToken cancellation)
     {
-        using var gate = await services.Gates.EnterAsync(name, cancellation);
-        if (services.Store.Current.Find(name) is not { Status: { Run: { } run, State: VmState.NA } } vm)
-        {
-            return true;
-        }
         try
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-            limit.CancelAfter(Deadline);
-            var running = await services.Backend.AdoptAsync(vm, run, limit.Token);
-            await (running is null ? watcher.PutAwayAsync(name, null, "unseen") : TakeAsync(name, running));
-            return true;
+            using var gate = await services.Gates.EnterAsync(name, cancellation);
+            return await TryInsideAsync(name, cancellation);
         }
-        catch (Exception error) when (error is MgmtException || (error is OperationCanceledException && !cancellation.IsCancellationRequested))
+        catch (Exception error) when (!cancellation.IsCancellationRequested)
         {
             Log.NotAdopted(services.Log, name, error.Message);
             await services.Store.ApplyAsync(change => change.SetFault(name, Unreachable, true), CancellationToken.None);
@@ -61,13 +68,40 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
         }
     }
 
-    private async Task TakeAsync(VmName name, IRunningVm running)
+    private async Task<bool> TryInsideAsync(VmName name, CancellationToken cancellation)
+    {
+        if (services.Store.Current.Find(name) is not { Status: { Run: { } run, State: VmState.NA } } vm)
+        {
+            return true;
+        }
+        using var deadline = new CancellationTokenSource(Deadline, services.Clock);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation, deadline.Token);
+        var running = await services.Backend.AdoptAsync(vm, run, limit.Token).WaitAsync(limit.Token);
+        if (running is null)
+        {
+            await watcher.PutAwayAsync(name, null, "unseen");
+            return true;
+        }
+        try
+        {
+            await TakeAsync(name, running, limit.Token);
+            return true;
+        }
+        catch
+        {
+            // Let go of it, or the next attempt finds its control socket taken.
+            await running.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task TakeAsync(VmName name, IRunningVm running, CancellationToken cancellation)
     {
         // A run without a start time was cut off between its launch and the first run of its processors: the start is finished.
         var unfinished = services.Vm(name).Status.Run is { } run && run.StartedAt == default;
         if (unfinished)
         {
-            await running.ContinueAsync(CancellationToken.None);
+            await running.ContinueAsync(cancellation);
         }
         await services.Store.ApplyAsync(change =>
         {

@@ -17,9 +17,9 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
         var template = Template is null ? null : state.Get(VmName.Parse(Template));
         var disposable = Class == VmClass.DispVM;
         var root = Class is VmClass.AppVM or VmClass.DispVM
-            ? Snapshot(VolumeName.Root, template!.Volumes[VolumeName.Root])
+            ? Snapshot(VolumeName.Root, Of(template, VolumeName.Root))
             : Make(state, properties, VolumeName.Root, 10 * GiB, save: true);
-        var own = disposable ? Snapshot(VolumeName.Private, template!.Volumes[VolumeName.Private]) : Make(state, properties, VolumeName.Private, 2 * GiB, save: true);
+        var own = disposable ? Snapshot(VolumeName.Private, Of(template, VolumeName.Private)) : Make(state, properties, VolumeName.Private, 2 * GiB, save: true);
         var scratch = Make(state, properties, VolumeName.Volatile, 10 * GiB, save: false);
         var kernel = new VolumeRecord
         {
@@ -41,13 +41,18 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
         {
             throw new MgmtException(ErrorCode.QubesException, "Volume %s is a snapshot of its template's and has to be in pool %s", volume.Wire(), source.Pool.Value);
         }
-        // What a snapshot is made from: the template's own volume, or, where that is a snapshot itself, its source.
-        var origin = source.SnapOnStart && !source.SaveOnStop ? source.Source : source.Vid;
         return new()
         {
-            Name = volume, Pool = source.Pool, Vid = VidOf(volume), SizeBytes = source.SizeBytes, Writable = true, SaveOnStop = false, SnapOnStart = true, Source = origin,
+            Name = volume, Pool = source.Pool, Vid = VidOf(volume), SizeBytes = source.SizeBytes, Writable = true, SaveOnStop = false, SnapOnStart = true, Source = Origin(source),
         };
     }
+
+    /// <summary>What a snapshot of a volume is made from: the volume itself, or, where that is a snapshot, its source.</summary>
+    internal static Vid? Origin(VolumeRecord volume) => volume.SnapOnStart && !volume.SaveOnStop ? volume.Source : volume.Vid;
+
+    private static VolumeRecord Of(VmRecord? template, VolumeName volume) => template!.Volumes.TryGetValue(volume, out var record)
+        ? record
+        : throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume of %s: '%s'", template.Name.Value, volume.Wire());
 
     private PoolName PoolFor(HostState state, PropertyTable properties, VolumeName volume)
     {

@@ -66,7 +66,7 @@ public sealed class VmMaker(LifecycleServices services)
             {
                 await services.Pools.Get(volume.Pool).RemoveAsync(volume, CancellationToken.None);
             }
-            catch (MgmtException error)
+            catch (Exception error)
             {
                 Log.VolumeLeft(services.Log, volume.Vid?.Value ?? "-", volume.Pool, error);
             }

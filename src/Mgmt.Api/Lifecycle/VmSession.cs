@@ -3,6 +3,7 @@ namespace Mgmt.Api;
 /// <summary>A VM whose process this daemon holds, and what waits for its end.</summary>
 public sealed class VmSession(VmName name, IRunningVm vm)
 {
+    private bool _hasEnded;
     private readonly TaskCompletionSource _handled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The VM.</summary>
@@ -17,9 +18,23 @@ public sealed class VmSession(VmName name, IRunningVm vm)
     /// <summary>Whether its end was asked for, so that it is no crash.</summary>
     public bool EndIsWanted { get; set; }
 
+    /// <summary>Its process is gone; from now on only its end is written to its state.</summary>
+    internal bool HasEnded
+    {
+        get => Volatile.Read(ref _hasEnded);
+        set => Volatile.Write(ref _hasEnded, value);
+    }
+
     internal Task Pump { get; set; } = Task.CompletedTask;
 
     internal ShutdownOperation? Shutdown { get; set; }
 
     internal void MarkHandled() => _handled.TrySetResult();
+
+    internal void MarkFailed(Exception error)
+    {
+        _handled.TrySetException(error);
+        // Nobody need be waiting for it.
+        _ = _handled.Task.Exception;
+    }
 }

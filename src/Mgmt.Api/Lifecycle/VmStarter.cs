@@ -15,7 +15,10 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
     /// Starts a halted VM and, before it, the one that gives it its network; returns when its virtual processors run. Anything but
     /// Halted is left as it is. ERRORS: those of the pools and the backend; MgmtUnavailableError in state NA; QubesException for prohibit-start.
     /// </summary>
-    public async Task StartAsync(VmName name, CancellationToken cancellation)
+    public Task StartAsync(VmName name, CancellationToken cancellation) => StartAsync(name, CancellationToken.None, cancellation);
+
+    /// <summary>A start on behalf of another one ends with it (<paramref name="outer"/>).</summary>
+    private async Task StartAsync(VmName name, CancellationToken outer, CancellationToken cancellation)
     {
         using var gate = await services.Gates.EnterAsync(name, cancellation);
         var vm = services.Vm(name);
@@ -25,11 +28,11 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
             return;
         }
         var start = services.Sessions.BeginStart(name);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(start.Token);
-        limit.CancelAfter(Deadline);
+        using var deadline = new CancellationTokenSource(Deadline, services.Clock);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(start.Token, deadline.Token, outer);
         try
         {
-            await RunAsync(name, limit.Token);
+            await RunAsync(name, deadline.Token, limit.Token);
         }
         finally
         {
@@ -57,18 +60,18 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         }
     }
 
-    private async Task RunAsync(VmName name, CancellationToken cancellation)
+    private async Task RunAsync(VmName name, CancellationToken deadline, CancellationToken cancellation)
     {
         var guid = Guid.NewGuid();
         var undo = new UndoStack();
+        IRunningVm? running = null;
         try
         {
             await BeginAsync(name, guid);
             await StartNetvmAsync(name, cancellation);
             var launch = await PrepareAsync(name, guid, undo, cancellation);
             await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-spawn", ("start_guid", Text(guid)))), CancellationToken.None);
-            var running = await services.Backend.LaunchAsync(launch, cancellation);
-            undo.Push(() => EndAsync(running));
+            running = await services.Backend.LaunchAsync(launch, cancellation);
             await RecordAsync(name, running, guid);
             await running.ContinueAsync(cancellation);
             await CompleteAsync(name, guid);
@@ -78,9 +81,8 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         }
         catch (Exception error)
         {
-            var reported = Reported(name, error);
-            await undo.RunAsync(e => Log.CleanUpFailed(services.Log, name, e));
-            await FailedAsync(name, reported.Message);
+            var reported = Reported(name, error, deadline);
+            await UndoAsync(name, running, undo, reported.Message);
             throw reported;
         }
     }
@@ -98,9 +100,10 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
     private async Task StartNetvmAsync(VmName name, CancellationToken cancellation)
     {
         var state = services.Store.Current;
-        if (services.Properties.Referent(state, state.Get(name), "netvm") is { Class: not VmClass.AdminVM } netvm && netvm.Status.State == VmState.Halted)
+        if (services.Properties.Referent(state, state.Get(name), "netvm") is { Class: not VmClass.AdminVM, Status.State: VmState.Halted or VmState.Transient } netvm)
         {
-            await StartAsync(netvm.Name, cancellation);
+            // One that is just being started is waited for, by its gate.
+            await StartAsync(netvm.Name, cancellation, cancellation);
         }
     }
 
@@ -163,16 +166,48 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         }, CancellationToken.None);
     }
 
-    private static async Task EndAsync(IRunningVm running)
+    private async Task UndoAsync(VmName name, IRunningVm? running, UndoStack undo, string reason)
     {
-        await running.KillAsync(CancellationToken.None);
-        await running.DisposeAsync();
+        if (running is null || await EndAsync(name, running))
+        {
+            await undo.RunAsync(e => Log.CleanUpFailed(services.Log, name, e));
+            await FailedAsync(name, reason);
+            return;
+        }
+        // Nobody has proven it dead: its volumes are not touched, and only Kill goes on from here.
+        await services.Store.ApplyAsync(change =>
+        {
+            var vm = change.State.Get(name);
+            change.PutVm(vm with { Status = vm.Status with { State = VmState.NA, Run = running.Run with { StartedAt = change.Now } } });
+            change.SetFault(name, VmAdopter.Unreachable, true);
+            change.Emit(MgmtEvent.Of(name, "domain-start-failed", ("reason", Ascii(reason))));
+        }, CancellationToken.None);
     }
 
-    private static Exception Reported(VmName name, Exception error) => error switch
+    /// <summary>Ends what a start that failed has launched; false when it could not be proven dead.</summary>
+    private async Task<bool> EndAsync(VmName name, IRunningVm running)
     {
-        OperationCanceledException => new MgmtException(error, ErrorCode.MgmtCancelledError, "Start failed: %s was killed while it started, or took longer than %s s", name.Value,
+        try
+        {
+            await running.KillAsync(CancellationToken.None);
+            return true;
+        }
+        catch (Exception error)
+        {
+            Log.CleanUpFailed(services.Log, name, error);
+            return false;
+        }
+        finally
+        {
+            await running.DisposeAsync();
+        }
+    }
+
+    private static Exception Reported(VmName name, Exception error, CancellationToken deadline) => error switch
+    {
+        OperationCanceledException when deadline.IsCancellationRequested => new MgmtException(error, ErrorCode.MgmtTimeoutError, "Start failed: %s took longer than %s s", name.Value,
             Deadline.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture)),
+        OperationCanceledException => new MgmtException(error, ErrorCode.MgmtCancelledError, "Start failed: %s was killed while it started", name.Value),
         _ => error,
     };
 

@@ -31,11 +31,7 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         var session = services.Sessions.Get(name);
         await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-paused")), CancellationToken.None);
         await session.Vm.PauseAsync(CancellationToken.None);
-        await services.Store.ApplyAsync(change =>
-        {
-            change.SetState(name, VmState.Paused);
-            change.Emit(MgmtEvent.Of(name, "domain-paused"));
-        }, CancellationToken.None);
+        await ChangeAsync(session, VmState.Paused, "domain-paused");
     }
 
     /// <summary>Lets the virtual processors run again. ERRORS: QubesVMNotStartedError, QubesVMNotPausedError.</summary>
@@ -59,7 +55,7 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         }
         try
         {
-            await KillAsync(vm).WaitAsync(KillDeadline, services.Clock, cancellation);
+            await EndAsync(name).WaitAsync(KillDeadline, services.Clock, cancellation);
         }
         catch (TimeoutException error)
         {
@@ -67,23 +63,34 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         }
     }
 
-    private async Task KillAsync(VmRecord vm)
+    private async Task EndAsync(VmName name)
     {
-        if (services.Sessions.Find(vm.Name) is { } session)
+        if (services.Sessions.FindStart(name) is { } start)
+        {
+            start.Cancel();
+            await start.Done;
+        }
+        // A start that was past cutting off has made a session by now.
+        if (services.Sessions.Find(name) is null && services.Store.Current.Find(name)?.Status.Run is { } run)
+        {
+            await services.Backend.KillAsync(run, CancellationToken.None);
+            await PutAwayAsync(name, run);
+        }
+        if (services.Sessions.Find(name) is { } session)
         {
             session.EndIsWanted = true;
             await session.Vm.KillAsync(CancellationToken.None);
             await session.Handled;
         }
-        else if (services.Sessions.FindStart(vm.Name) is { } start)
+    }
+
+    /// <summary>Puts away a VM that is dead and has no session, unless whoever was just adopting or killing it does, or did.</summary>
+    private async Task PutAwayAsync(VmName name, VmRun run)
+    {
+        using var gate = await services.Gates.EnterAsync(name, CancellationToken.None);
+        if (services.Sessions.Find(name) is null && services.Store.Current.Find(name)?.Status.Run?.StartGuid == run.StartGuid)
         {
-            start.Cancel();
-            await start.Done;
-        }
-        else if (vm.Status.Run is { } run)
-        {
-            await services.Backend.KillAsync(run, CancellationToken.None);
-            await watcher.PutAwayAsync(vm.Name, null, null);
+            await watcher.PutAwayAsync(name, null, null);
         }
     }
 
@@ -109,12 +116,16 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
             throw new MgmtException(ErrorCode.QubesVMInUseError, "Domain is in use: '%s' gives %s its network; force shuts it down all the same", name.Value, user.Name.Value);
         }
         var timeout = TimeSpan.FromSeconds(services.Properties.Int(services.Store.Current, vm, "shutdown_timeout"));
+        if (session.HasEnded)
+        {
+            throw NotStarted(name);
+        }
         await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-shutdown", ("force", Parse.Text(force)))), CancellationToken.None);
         if (vm.Status.State == VmState.Paused)
         {
             await ContinueAsync(name, session);
         }
-        await services.Store.ApplyAsync(change => change.SetState(name, VmState.Halting), CancellationToken.None);
+        await services.Store.ApplyAsync(change => change.SetState(session, VmState.Halting), CancellationToken.None);
         return session.Shutdown = new ShutdownOperation(services, session, timeout);
     }
 
@@ -122,11 +133,25 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
     {
         await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-unpaused")), CancellationToken.None);
         await session.Vm.ContinueAsync(CancellationToken.None);
-        await services.Store.ApplyAsync(change =>
+        await ChangeAsync(session, VmState.Running, "domain-unpaused");
+    }
+
+    /// <summary>ERRORS: QubesVMNotStartedError when it ended meanwhile: then its end says what its state is.</summary>
+    private async Task ChangeAsync(VmSession session, VmState state, string happened)
+    {
+        var changed = await services.Store.ApplyAsync(change =>
         {
-            change.SetState(name, VmState.Running);
-            change.Emit(MgmtEvent.Of(name, "domain-unpaused"));
+            if (!change.SetState(session, state))
+            {
+                return false;
+            }
+            change.Emit(MgmtEvent.Of(session.Name, happened));
+            return true;
         }, CancellationToken.None);
+        if (!changed)
+        {
+            throw NotStarted(session.Name);
+        }
     }
 
     private static void Require(VmRecord vm, VmState state, ErrorCode otherwise, string template)

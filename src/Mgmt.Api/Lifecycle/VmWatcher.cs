@@ -5,7 +5,7 @@ namespace Mgmt.Api;
 /// <summary>Follows what running VMs do by themselves: agents that come and go, guests that power off, processes that die.</summary>
 public sealed class VmWatcher(LifecycleServices services)
 {
-    /// <summary>Begins to follow a VM.</summary>
+    /// <summary>Begins to follow a VM. Its signals tell what its agent is, also after an adoption.</summary>
     public VmSession Watch(VmName name, IRunningVm vm)
     {
         var session = new VmSession(name, vm);
@@ -18,21 +18,42 @@ public sealed class VmWatcher(LifecycleServices services)
     {
         try
         {
-            await services.Store.ApplyAsync(change =>
+            await TryAsync(session, () => services.Store.ApplyAsync(change =>
             {
                 foreach (var fault in session.Vm.Faults)
                 {
                     change.SetFault(session.Name, fault, true);
                 }
-            }, CancellationToken.None);
-            await foreach (var signal in session.Vm.Signals.ReadAllAsync(CancellationToken.None))
+            }, CancellationToken.None));
+            VmExit? exit = null;
+            while (exit is null && await session.Vm.Signals.WaitToReadAsync(CancellationToken.None))
             {
-                await HandleAsync(session, signal);
+                while (exit is null && session.Vm.Signals.TryRead(out var signal))
+                {
+                    exit = (signal as VmSignal.Exited)?.Exit;
+                    await TryAsync(session, () => HandleAsync(session, signal));
+                }
             }
+            await EndedAsync(session, exit ?? await session.Vm.Exited);
         }
         catch (Exception error)
         {
-            // The store is dead or we are wrong; the VM lives on and a restart of the daemon adopts it.
+            // The store is dead or we are wrong. Kill, which finds the process by its run, puts the VM away.
+            Log.PumpFailed(services.Log, session.Name, error);
+            services.Sessions.Remove(session);
+            session.MarkFailed(error);
+        }
+    }
+
+    /// <summary>A signal that cannot be told (no space in the store, say) must not hide those after it, the end above all.</summary>
+    private async Task TryAsync(VmSession session, Func<Task> handle)
+    {
+        try
+        {
+            await handle();
+        }
+        catch (Exception error)
+        {
             Log.PumpFailed(services.Log, session.Name, error);
         }
     }
@@ -50,7 +71,6 @@ public sealed class VmWatcher(LifecycleServices services)
         }, CancellationToken.None),
         VmSignal.WokenUp => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-resumed"), CancellationToken.None),
         VmSignal.GuestShutdown => services.Store.ApplyAsync(change => change.SetState(session.Name, VmState.Halting), CancellationToken.None),
-        VmSignal.Exited exited => EndedAsync(session, exited.Exit),
         _ => Task.CompletedTask,
     };
 
@@ -85,8 +105,10 @@ public sealed class VmWatcher(LifecycleServices services)
         {
             Log.Ended(services.Log, session.Name, exit.Reason);
         }
-        services.Sessions.Remove(session);
+        session.HasEnded = true;
         await PutAwayAsync(session.Name, crashed ? exit.Reason : null, null);
+        // Not before: who finds no session takes the VM for one that nobody puts away.
+        services.Sessions.Remove(session);
         session.MarkHandled();
         await session.Vm.DisposeAsync();
     }
@@ -103,7 +125,7 @@ public sealed class VmWatcher(LifecycleServices services)
             change.SetAgent(name, AgentState.Absent);
             if (crash is not null)
             {
-                change.Emit(MgmtEvent.Of(name, "domain-crashed", ("reason", crash)));
+                change.Emit(MgmtEvent.Of(name, "domain-crashed", ("reason", VmStarter.Ascii(crash))));
             }
             change.Emit(MgmtEvent.Of(name, "domain-stopped"));
         }, CancellationToken.None);
@@ -124,7 +146,7 @@ public sealed class VmWatcher(LifecycleServices services)
             {
                 await services.Pools.Get(volume.Pool).StopAsync(volume, CancellationToken.None);
             }
-            catch (MgmtException error)
+            catch (Exception error)
             {
                 Log.CleanUpFailed(services.Log, name, error);
             }

@@ -8,7 +8,7 @@ internal static class GlobalProperties
 {
     internal static ImmutableArray<PropertyDefinition> All { get; } =
     [
-        VmProperty("default_netvm", "Netvm of VMs that say none; empty for none.", (_, vm) => vm.Property("provides_network") == "True" ? null : "it does not provide network"),
+        VmProperty("default_netvm", "Netvm of VMs that say none; empty for none.", (_, vm) => vm.Property("provides_network") == "True" ? null : "it does not provide network") with { Veto = VmProperties.DefaultNetvmVeto },
         VmProperty("default_template", "Template of new VMs that name none.", (_, vm) => vm.Class == VmClass.TemplateVM ? null : "it is not a TemplateVM"),
         VmProperty("default_dispvm", "VM that disposables are made from where a VM names none; empty for none.", (_, vm) => vm.Property("template_for_dispvms") == "True" ? null : "template_for_dispvms is not set on it"),
         VmProperty("management_dispvm", "VM that management disposables are made from; empty for none.", (_, vm) => vm.Property("template_for_dispvms") == "True" ? null : "template_for_dispvms is not set on it"),

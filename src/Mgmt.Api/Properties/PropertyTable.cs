@@ -27,6 +27,9 @@ public sealed class PropertyTable
             : throw new MgmtException(ErrorCode.QubesNoSuchPropertyError, "Invalid property '%s' of %s", name, vm?.Name.Value ?? "Qubes");
     }
 
+    /// <summary>The type of a property, or null when there is none of the name.</summary>
+    internal static PropertyType? TypeOf(string name, bool ofHost) => (ofHost ? Global : Vm).TryGetValue(name, out var definition) ? definition.Type : null;
+
     /// <summary>What a property is read against.</summary>
     public PropertyScope Scope(HostState state, VmRecord? vm) => new(state, vm, _facts);
 

@@ -71,15 +71,20 @@ public sealed class PropertyWriter(StateStore store, PropertyTable table)
         return null;
     }
 
-    /// <summary>A new template also means that the root is a snapshot of another volume.</summary>
+    /// <summary>A new template also means that the volumes that are snapshots of the template's are snapshots of others.</summary>
     private static VmRecord Follow(VmRecord vm, PropertyDefinition definition, HostState state)
     {
-        if (definition.Name != "template" || vm.Class != VmClass.AppVM || !vm.Volumes.TryGetValue(VolumeName.Root, out var root))
+        if (definition.Name != "template")
         {
             return vm;
         }
-        var source = state.Get(VmName.Parse(vm.Property("template")!)).Volumes[VolumeName.Root];
-        return vm with { Volumes = vm.Volumes.SetItem(VolumeName.Root, root with { Source = source.Vid, Pool = source.Pool, SizeBytes = source.SizeBytes }) };
+        var template = state.Get(VmName.Parse(vm.Property("template")!));
+        foreach (var volume in vm.Volumes.Values.Where(v => v.SnapOnStart))
+        {
+            var source = template.Volumes[volume.Name];
+            vm = vm with { Volumes = vm.Volumes.SetItem(volume.Name, volume with { Source = VmBlueprint.Origin(source), SizeBytes = source.SizeBytes }) };
+        }
+        return vm;
     }
 
     private static string? Old(PropertyDefinition definition, PropertyScope scope, PropertyValue before) =>

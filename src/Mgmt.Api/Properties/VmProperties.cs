@@ -75,15 +75,43 @@ internal static partial class VmProperties
         ? Bad("template of %s cannot be empty", scope.Holder)
         : scope.Vm!.Status.State != VmState.Halted
             ? new MgmtException(ErrorCode.QubesVMNotHaltedError, "Cannot change template while qube is running: '%s'", scope.Holder)
-            : null;
+            : scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == scope.Holder)
+                ? new MgmtException(ErrorCode.QubesVMInUseError, "Cannot change template of %s while there are disposable VMs made from it", scope.Holder)
+                : VolumeVeto(scope, scope.State.Get(VmName.Parse(value)));
+
+    /// <summary>A snapshot lives where its source does, and no volume is moved by setting a property.</summary>
+    private static MgmtException? VolumeVeto(PropertyScope scope, VmRecord template)
+    {
+        foreach (var volume in scope.Vm!.Volumes.Values.Where(v => v.SnapOnStart))
+        {
+            if (!template.Volumes.TryGetValue(volume.Name, out var source))
+            {
+                return Bad("Can't set template to %s: it has no volume %s", template.Name.Value, volume.Name.Wire());
+            }
+            if (source.Pool != volume.Pool)
+            {
+                return Bad("Can't set template to %s: its volume %s is in pool %s and that of %s in pool %s", template.Name.Value, volume.Name.Wire(), source.Pool.Value, scope.Holder, volume.Pool.Value);
+            }
+        }
+        return null;
+    }
 
     private static string? NotDispTemplate(PropertyScope scope, VmRecord vm) => vm.Property("template_for_dispvms") == "True" ? null : "template_for_dispvms is not set on it";
 
     private static MgmtException? DispTemplateVeto(PropertyScope scope, string? value)
     {
         var name = scope.Vm!.Name.Value;
-        return value != "True" && scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == name)
-            ? new MgmtException(ErrorCode.QubesVMInUseError, "template_for_dispvms of %s is needed by disposable VMs made from it", name)
+        if (value == "True")
+        {
+            return null;
+        }
+        if (scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == name))
+        {
+            return new MgmtException(ErrorCode.QubesVMInUseError, "template_for_dispvms of %s is needed by disposable VMs made from it", name);
+        }
+        return scope.State.Vms.Values.Any(vm => vm.Property("default_dispvm") == name)
+            || scope.State.Properties.GetValueOrDefault("default_dispvm") == name || scope.State.Properties.GetValueOrDefault("management_dispvm") == name
+            ? new MgmtException(ErrorCode.QubesVMInUseError, "%s is a default_dispvm or the management_dispvm, which need template_for_dispvms", name)
             : null;
     }
 }

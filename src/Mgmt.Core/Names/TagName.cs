@@ -1,9 +1,8 @@
 namespace Mgmt.Core;
 
-/// <summary>A tag: letters, digits, <c>_ -</c>, and the name of a VM after <c>created-by-</c> and the like.</summary>
+/// <summary>A tag: letters, digits, <c>_ -</c>; after <c>created-by-</c> and <c>disp-created-by-</c>, which name VMs, also a dot.</summary>
 public readonly record struct TagName : IComparable<TagName>
 {
-    private static readonly string[] VmPrefixes = ["created-by-", "disp-created-by-", "managed-by-", "guivm-", "audiovm-"];
     private readonly string? _value;
 
     private TagName(string value) => _value = value;
@@ -18,18 +17,18 @@ public readonly record struct TagName : IComparable<TagName>
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "tag cannot be empty");
         }
-        if (text.Length > 255 || !Charset.IsAll(text, NamesVm(text) ? Charset.Word : Charset.Tag))
+        if (text.Length > 255 || !Charset.IsAll(text, NamesCreator(text) ? Charset.Word : Charset.Tag))
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "disallowed characters");
         }
         return new TagName(text);
     }
 
-    /// <summary>What such a VM created is marked with.</summary>
+    /// <summary>What a VM made by that source is marked with. ERRORS: QubesInvalidTagError.</summary>
     public static TagName CreatedBy(string source) => Parse("created-by-" + source);
 
-    /// <summary>Tags that end in a VM's name may hold the dot that VM names may hold.</summary>
-    private static bool NamesVm(string text) => VmPrefixes.Any(prefix => text.StartsWith(prefix, StringComparison.Ordinal));
+    private static bool NamesCreator(string text) =>
+        text.StartsWith("created-by-", StringComparison.Ordinal) || text.StartsWith("disp-created-by-", StringComparison.Ordinal);
 
     /// <summary>By code point.</summary>
     public int CompareTo(TagName other) => string.CompareOrdinal(Value, other.Value);

@@ -30,11 +30,15 @@ public static class Parse
     }
 
     /// <summary>A truth value: 1 yes true on, 0 no false off, in any case. ERRORS: QubesValueError.</summary>
-    public static bool Boolean(string text, string what) => text.ToLowerInvariant() switch
+    public static bool Boolean(string text, string what) =>
+        TryBoolean(text) ?? throw new MgmtException(ErrorCode.QubesValueError, "Invalid boolean value for %s", what);
+
+    /// <summary>A truth value as <see cref="Boolean"/> takes it, or null.</summary>
+    public static bool? TryBoolean(string text) => text.ToLowerInvariant() switch
     {
         "1" or "yes" or "true" or "on" => true,
         "0" or "no" or "false" or "off" => false,
-        _ => throw new MgmtException(ErrorCode.QubesValueError, "Invalid boolean value for %s", what),
+        _ => null,
     };
 
     /// <summary>A truth value as it is written everywhere: <c>True</c> or <c>False</c>.</summary>

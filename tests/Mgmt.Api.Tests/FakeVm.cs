@@ -1,0 +1,89 @@
+using System.Text.Json;
+using System.Threading.Channels;
+using Mgmt.Core;
+using Moq;
+
+namespace Mgmt.Api.Tests;
+
+/// <summary>A process whose every step can be held up or made to fail.</summary>
+internal sealed class FakeVm : IRunningVm, IGuestAgent
+{
+    private readonly Channel<VmSignal> _signals = Channel.CreateUnbounded<VmSignal>();
+    private readonly TaskCompletionSource<VmExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public VmRun Run { get; set; } = new() { Pid = 5_000_001, StartTicks = 1, BootId = "b", StartGuid = Guid.NewGuid(), StartedAt = DateTimeOffset.UnixEpoch };
+    public IReadOnlyCollection<string> Faults { get; set; } = [];
+    public VmState InitialState { get; set; } = VmState.Running;
+    public IGuestAgent Agent => this;
+    public AgentState State { get; set; } = AgentState.Absent;
+    public ChannelReader<VmSignal> Signals => _signals.Reader;
+    public Task<VmExit> Exited => _exited.Task;
+    public Func<CancellationToken, Task> OnContinue { get; set; } = _ => Task.CompletedTask;
+    public Func<CancellationToken, Task> OnPause { get; set; } = _ => Task.CompletedTask;
+    public Func<CancellationToken, Task> OnButton { get; set; } = _ => Task.CompletedTask;
+    public Func<CancellationToken, Task> OnSend { get; set; } = _ => Task.CompletedTask;
+    public Func<CancellationToken, Task>? OnKill { get; set; }
+    public int Disposals { get; private set; }
+
+    public void Tell(VmSignal signal) => _signals.Writer.TryWrite(signal);
+
+    public void Exit(bool crashed, string reason = "gone")
+    {
+        _exited.TrySetResult(new(crashed, reason));
+        Tell(new VmSignal.Exited(new(crashed, reason)));
+        _signals.Writer.TryComplete();
+    }
+
+    /// <summary>Ends without the last signal.</summary>
+    public void Vanish()
+    {
+        _exited.TrySetResult(new(true, "vanished"));
+        _signals.Writer.TryComplete();
+    }
+
+    public Task ContinueAsync(CancellationToken cancellation) => OnContinue(cancellation);
+
+    public Task PauseAsync(CancellationToken cancellation) => OnPause(cancellation);
+
+    public Task PressPowerButtonAsync(CancellationToken cancellation) => OnButton(cancellation);
+
+    public Task KillAsync(CancellationToken cancellation)
+    {
+        if (OnKill is { } kill)
+        {
+            return kill(cancellation);
+        }
+        Exit(false, "killed");
+        return Task.CompletedTask;
+    }
+
+    public VmUsage? Usage() => null;
+
+    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) => throw new InvalidOperationException("not asked");
+
+    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnSend(cancellation);
+
+    public ValueTask DisposeAsync()
+    {
+        Disposals++;
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A backend that launches these, in order.</summary>
+    internal static Mock<IVmBackend> Backend(params FakeVm[] vms)
+    {
+        var queue = new Queue<FakeVm>(vms);
+        var backend = new Mock<IVmBackend>();
+        backend.Setup(b => b.Uri).Returns("fake:///");
+        backend.Setup(b => b.Describe()).Returns(new Dictionary<string, string>());
+        backend.Setup(b => b.LaunchAsync(It.IsAny<VmLaunch>(), It.IsAny<CancellationToken>())).Returns((VmLaunch launch, CancellationToken _) =>
+        {
+            var vm = queue.Dequeue();
+            vm.Run = vm.Run with { StartGuid = launch.StartGuid };
+            return Task.FromResult<IRunningVm>(vm);
+        });
+        backend.Setup(b => b.KillAsync(It.IsAny<VmRun>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        backend.Setup(b => b.ReapStraysAsync(It.IsAny<IReadOnlyCollection<VmRun>>(), It.IsAny<CancellationToken>())).Returns(Task.CompletedTask);
+        return backend;
+    }
+}

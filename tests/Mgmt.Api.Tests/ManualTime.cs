@@ -1,0 +1,91 @@
+namespace Mgmt.Api.Tests;
+
+/// <summary>A clock that moves only when it is told to; timers run inside <see cref="Advance"/>, in the order they are due.</summary>
+internal sealed class ManualTime : TimeProvider
+{
+    private readonly Lock _gate = new();
+    private readonly List<Timer> _timers = [];
+    private long _ticks;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => Interlocked.Read(ref _ticks);
+
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddTicks(GetTimestamp());
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new Timer(this, callback, state);
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    public void Advance(int milliseconds)
+    {
+        var end = GetTimestamp() + TimeSpan.FromMilliseconds(milliseconds).Ticks;
+        while (true)
+        {
+            Timer? next;
+            lock (_gate)
+            {
+                next = _timers.Where(timer => timer.Due <= end).MinBy(timer => timer.Due);
+                Interlocked.Exchange(ref _ticks, next is null ? end : Math.Max(_ticks, next.Due));
+                if (next is null)
+                {
+                    return;
+                }
+                _timers.Remove(next);
+            }
+            next.Run();
+        }
+    }
+
+    /// <summary>Moves on in steps of a second, giving those it wakes time to arm their next timer, until the condition or the limit.</summary>
+    public async Task AdvanceUntilAsync(TimeSpan limit, Func<bool> condition)
+    {
+        for (var end = GetTimestamp() + limit.Ticks; GetTimestamp() < end && !condition();)
+        {
+            Advance(1000);
+            for (var i = 0; i < 20 && !condition(); i++)
+            {
+                await Task.Yield();
+            }
+            await Task.Run(() => Thread.Yield());
+        }
+    }
+
+    private sealed class Timer(ManualTime time, TimerCallback callback, object? state) : ITimer
+    {
+        public long Due { get; private set; }
+
+        public void Run() => callback(state);
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            lock (time._gate)
+            {
+                time._timers.Remove(this);
+                if (dueTime != Timeout.InfiniteTimeSpan)
+                {
+                    Due = time._ticks + dueTime.Ticks;
+                    time._timers.Add(this);
+                }
+            }
+            return true;
+        }
+
+        public void Dispose()
+        {
+            lock (time._gate)
+            {
+                time._timers.Remove(this);
+            }
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
