@@ -7,6 +7,8 @@ namespace Mgmt.Daemon;
 internal static partial class Native
 {
     internal const short PollHangup = 0x10;
+    private const int DontWait = 0x40;
+    private const int NoSignal = 0x4000;
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     internal static unsafe partial int Poll(PollFd* fds, nuint count, int timeoutMs);
@@ -26,6 +28,18 @@ internal static partial class Native
         var entry = new PollFd { Fd = (int)socket.Handle };
         return Poll(&entry, 1, 0) > 0 && (entry.Returned & PollHangup) != 0;
     }
+
+    /// <summary>Takes what has arrived: bytes, 0 at the end of input, negative when there is nothing yet or an error (which a waiting receive will tell).</summary>
+    internal static int ReceiveNow(Socket socket, Span<byte> buffer) => (int)Receive(socket.SafeHandle, buffer, (nuint)buffer.Length, DontWait);
+
+    /// <summary>Sends what fits at once: bytes, negative when nothing fits or on an error (which a waiting send will tell).</summary>
+    internal static int SendNow(Socket socket, ReadOnlySpan<byte> bytes) => (int)Send(socket.SafeHandle, bytes, (nuint)bytes.Length, DontWait | NoSignal);
+
+    [LibraryImport("libc", EntryPoint = "recv")]
+    private static partial nint Receive(SafeHandle socket, Span<byte> buffer, nuint length, int flags);
+
+    [LibraryImport("libc", EntryPoint = "send")]
+    private static partial nint Send(SafeHandle socket, ReadOnlySpan<byte> bytes, nuint length, int flags);
 
     [StructLayout(LayoutKind.Sequential)]
     internal struct PollFd
