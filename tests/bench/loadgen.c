@@ -6,6 +6,7 @@
  * the end of the reply. What fails is counted and never part of the latencies.
  *
  *     loadgen --socket PATH --clients N --seconds S --request TEXT [--expect TEXT] [--rate N] [--warmup S]
+ *     loadgen --socket PATH --request TEXT --expect TEXT --first       tries until one call is answered, for ten seconds
  *
  * In TEXT, \0 is a zero byte and \n a newline. With --rate the clients together make N calls a second: each has its own fixed
  * times to call, evenly spread, and latency counts from such a time even when the client comes late to it, so that a
@@ -141,6 +142,18 @@ static void *client(void *argument)
     }
 }
 
+/* A server that is starting: 0 once a call is answered. */
+static int wait_for_first(void)
+{
+    for (int i = 0; i < 20000; i++) {
+        if (call() == 0)
+            return 0;
+        usleep(500);
+    }
+    fprintf(stderr, "loadgen: no reply within 10 s\n");
+    return 1;
+}
+
 static uint64_t percentile(const struct histogram *all, double part)
 {
     uint64_t wanted = (uint64_t)((double)all->calls * part), seen = 0;
@@ -167,7 +180,7 @@ static char *unescape(const char *text, size_t *length)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: loadgen --socket PATH --clients N --seconds S --request TEXT [--expect TEXT] [--rate N] [--warmup S]\n");
+    fprintf(stderr, "usage: loadgen --socket PATH --clients N --seconds S --request TEXT [--expect TEXT] [--rate N] [--warmup S] [--first]\n");
     exit(2);
 }
 
@@ -192,10 +205,10 @@ int main(int count, char **arguments)
 {
     static const struct option options[] = {
         {"socket", 1, 0, 's'}, {"clients", 1, 0, 'c'}, {"seconds", 1, 0, 't'}, {"request", 1, 0, 'r'},
-        {"expect", 1, 0, 'e'}, {"rate", 1, 0, 'R'},    {"warmup", 1, 0, 'w'},  {0},
+        {"expect", 1, 0, 'e'}, {"rate", 1, 0, 'R'},    {"warmup", 1, 0, 'w'},  {"first", 0, 0, 'f'},   {0},
     };
     double seconds = 2, warmup = 0;
-    int option;
+    int option, first = 0;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -209,11 +222,14 @@ int main(int count, char **arguments)
         case 'e': expected = unescape(optarg, &expected_length); break;
         case 'R': rate = atof(optarg); break;
         case 'w': warmup = atof(optarg); break;
+        case 'f': first = 1; break;
         default: usage();
         }
     }
     if (!address.sun_path[0] || !request || clients < 1 || clients > 4096 || seconds <= 0 || expected_length > 4096)
         usage();
+    if (first)
+        return wait_for_first();
     struct histogram *each = calloc((size_t)clients + 1, sizeof *each), *all = &each[clients];
     start_ns = now_ns() + 20000000u;
     measured_from_ns = start_ns + (uint64_t)(warmup * 1e9);
