@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Api;
@@ -10,14 +8,15 @@ namespace Mgmt.Api;
 /// </summary>
 public sealed class AuditLog : IDisposable
 {
-    private readonly Lock _gate = new();
+    [ThreadStatic]
+    private static AuditLine? _lineOfThread;
+
+    private readonly Lock _reopening = new();
     private readonly string _path;
     private readonly TimeProvider _clock;
     private readonly ILogger<AuditLog> _log;
-    private readonly ArrayBufferWriter<byte> _line = new(512);
-    private readonly Utf8JsonWriter _json;
-    private FileStream? _file;
-    private string? _failure;
+    private volatile AppendFile? _file;
+    private volatile string? _failure;
 
     /// <summary>Opens (appends to) the file; required says whether changes wait for it.</summary>
     public AuditLog(string path, bool required, TimeProvider clock, ILogger<AuditLog> log)
@@ -26,7 +25,6 @@ public sealed class AuditLog : IDisposable
         _clock = clock;
         _log = log;
         IsRequired = required;
-        _json = new Utf8JsonWriter(_line, new JsonWriterOptions { SkipValidation = true });
         Reopen();
     }
 
@@ -34,28 +32,25 @@ public sealed class AuditLog : IDisposable
     public bool IsRequired { get; }
 
     /// <summary>Why it cannot be written, or null.</summary>
-    public string? Failure => Volatile.Read(ref _failure);
+    public string? Failure => _failure;
 
     /// <summary>Opens the file anew, after it was moved away or could not be written.</summary>
     public void Reopen()
     {
-        lock (_gate)
+        lock (_reopening)
         {
-            _file?.Dispose();
-            _file = null;
+            var old = _file;
             try
             {
-                _file = new FileStream(_path, new FileStreamOptions
-                {
-                    Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete, BufferSize = 0,
-                    UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead,
-                });
+                _file = new AppendFile(_path);
                 _failure = null;
             }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            catch (IOException error)
             {
+                _file = null;
                 Fail(error);
             }
+            old?.Dispose();
         }
     }
 
@@ -74,20 +69,33 @@ public sealed class AuditLog : IDisposable
         }
     }
 
-    /// <summary>Writes a line. Never throws; a failure is remembered, logged and refuses later changes if the log is required.</summary>
+    /// <summary>
+    /// Writes a line. Never throws; a failure is remembered, logged and refuses later changes if the log is required.
+    /// Takes no lock: calls are many, and one that waits for the disk would hold up all others.
+    /// </summary>
     public void Write(in AuditRecord record)
     {
-        lock (_gate)
+        var line = _lineOfThread ??= new AuditLine();
+        var bytes = line.Format(record, _clock.GetUtcNow());
+        while (_file is { } file)
         {
             try
             {
-                Format(record);
-                _file?.Write(_line.WrittenSpan);
-                _failure = _file is null ? _failure : null;
+                file.Write(bytes);
+                if (_failure is not null)
+                {
+                    _failure = null;
+                }
+                return;
+            }
+            catch (ObjectDisposedException) when (!ReferenceEquals(file, _file))
+            {
+                // Opened anew meanwhile: the line belongs into the new file.
             }
             catch (Exception error)
             {
                 Fail(error);
+                return;
             }
         }
     }
@@ -95,65 +103,26 @@ public sealed class AuditLog : IDisposable
     /// <summary>That a file opens does not mean that it takes a line: a full disk opens well.</summary>
     private void Probe()
     {
-        lock (_gate)
+        try
         {
-            try
-            {
-                // First ends a line that was cut off.
-                _file?.Write("\n"u8);
-            }
-            catch (Exception error)
-            {
-                Fail(error);
-            }
+            // First ends a line that was cut off.
+            _file?.Write("\n"u8);
+        }
+        catch (Exception error)
+        {
+            Fail(error);
         }
     }
 
     /// <summary>Closes the file.</summary>
     public void Dispose()
     {
-        lock (_gate)
+        lock (_reopening)
         {
-            _file?.Dispose();
+            var old = _file;
             _file = null;
-            _json.Dispose();
+            old?.Dispose();
         }
-    }
-
-    private void Format(in AuditRecord record)
-    {
-        _line.ResetWrittenCount();
-        _json.Reset(_line);
-        _json.WriteStartObject();
-        _json.WriteString("time"u8, _clock.GetUtcNow());
-        _json.WriteNumber("call"u8, record.CallId);
-        if (record.Request is { } request)
-        {
-            _json.WriteString("method"u8, request.Method);
-            _json.WriteString("argument"u8, request.Argument);
-            _json.WriteString("source"u8, request.Source);
-            _json.WriteString("target"u8, record.Target ?? request.Destination);
-        }
-        _json.WriteNumber("uid"u8, record.Caller.Uid);
-        _json.WriteNumber("pid"u8, record.Caller.Pid);
-        _json.WriteString("decision"u8, record.Verdict is null ? "-" : record.Verdict.Allowed ? "allow" : "deny");
-        if (record.Verdict is { } verdict)
-        {
-            _json.WriteString("rule"u8, verdict.Rule);
-            if (!verdict.Allowed)
-            {
-                _json.WriteString("reason"u8, verdict.Reason);
-            }
-            if (verdict.StaleSince is { } since)
-            {
-                _json.WriteString("policy"u8, $"stale since={since:O}");
-            }
-        }
-        _json.WriteString("outcome"u8, record.Outcome);
-        _json.WriteNumber("ms"u8, Math.Round(record.Took.TotalMilliseconds, 3));
-        _json.WriteEndObject();
-        _json.Flush();
-        _line.Write("\n"u8);
     }
 
     private void Fail(Exception error)

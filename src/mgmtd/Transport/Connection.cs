@@ -10,8 +10,9 @@ namespace Mgmt.Daemon;
 /// <summary>The bytes of one request: a header that ends with a NUL, then the payload until the end of input.</summary>
 internal sealed class Connection : IDisposable
 {
-    private readonly CancellationTokenSource _deadline;
     private readonly TimeSpan _limit;
+    private readonly CancellationToken _cancellation;
+    private CancellationTokenSource? _deadline;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(RequestHeader.MaxHeaderBytes + 1);
     private int _filled;
     private int _headerLength = -1;
@@ -20,13 +21,15 @@ internal sealed class Connection : IDisposable
     {
         Socket = socket;
         _limit = deadline;
-        _deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        _deadline.CancelAfter(deadline);
+        _cancellation = cancellation;
     }
 
     internal Socket Socket { get; }
 
     internal ArrayBufferWriter<byte> ReplyBuffer { get; } = new(256);
+
+    /// <summary>Whether the peer's end of input was read: nothing of it can be left unread.</summary>
+    internal bool EndReached { get; private set; }
 
     /// <summary>What came after the header.</summary>
     internal ReadOnlyMemory<byte> Payload => _buffer.AsMemory(_headerLength + 1, _filled - _headerLength - 1);
@@ -72,27 +75,44 @@ internal sealed class Connection : IDisposable
 
     public void Dispose()
     {
-        _deadline.Dispose();
+        _deadline?.Dispose();
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
     }
 
-    private async ValueTask<bool> FillAsync()
+    /// <summary>A request has mostly arrived by the time it is looked at: what is there is taken without a timer or a wait.</summary>
+    private ValueTask<bool> FillAsync()
     {
         if (_filled == _buffer.Length)
         {
             Grow();
         }
+        var read = Native.ReceiveNow(Socket, _buffer.AsSpan(_filled));
+        return read >= 0 ? new(Took(read)) : WaitAndFillAsync();
+    }
+
+    private async ValueTask<bool> WaitAndFillAsync()
+    {
+        if (_deadline is null)
+        {
+            _deadline = CancellationTokenSource.CreateLinkedTokenSource(_cancellation);
+            _deadline.CancelAfter(_limit);
+        }
         try
         {
-            var read = await Socket.ReceiveAsync(_buffer.AsMemory(_filled), SocketFlags.None, _deadline.Token);
-            _filled += read;
-            return read > 0;
+            return Took(await Socket.ReceiveAsync(_buffer.AsMemory(_filled), SocketFlags.None, _deadline.Token));
         }
         catch (OperationCanceledException error)
         {
             throw new MgmtException(error, ErrorCode.MgmtTimeoutError, "The request did not end within %s s; close your side for writing after the payload", Text((int)_limit.TotalSeconds));
         }
+    }
+
+    private bool Took(int read)
+    {
+        _filled += read;
+        EndReached = read == 0;
+        return read > 0;
     }
 
     private void Grow()

@@ -23,7 +23,10 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
             using var connection = new Connection(socket, settings.RequestDeadline, cancellation);
             var caller = peers.Of(socket);
             await AnswerAsync(connection, caller, cancellation);
-            await CloseAsync(socket);
+            if (!connection.EndReached)
+            {
+                await DrainAsync(socket);
+            }
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
         {
@@ -108,12 +111,19 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         await SendOkAsync(connection, result.Content);
     }
 
-    private static async Task SendOkAsync(Connection connection, ReadOnlyMemory<byte> content)
+    private static ValueTask SendOkAsync(Connection connection, ReadOnlyMemory<byte> content)
     {
-        using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
         var output = connection.ReplyBuffer;
         ReplyWriter.WriteOk(output, content.Span);
-        await SendAllAsync(connection.Socket, output.WrittenMemory, limit.Token);
+        // Most replies fit into the socket's buffer; only one that does not needs a deadline.
+        var sent = Math.Max(0, Native.SendNow(connection.Socket, output.WrittenSpan));
+        return sent == output.WrittenCount ? ValueTask.CompletedTask : SendRestAsync(connection.Socket, output.WrittenMemory[sent..]);
+    }
+
+    private static async ValueTask SendRestAsync(Socket socket, ReadOnlyMemory<byte> rest)
+    {
+        using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
+        await SendAllAsync(socket, rest, limit.Token);
     }
 
     private async Task ReplyAsync(Socket socket, MgmtException error, bool admin, CancellationToken cancellation)
@@ -137,7 +147,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
     }
 
     /// <summary>A socket closed with unread bytes resets the peer, which then may lose the reply: read what is left, within limits.</summary>
-    private static async Task CloseAsync(Socket socket)
+    private static async Task DrainAsync(Socket socket)
     {
         socket.Shutdown(SocketShutdown.Send);
         var buffer = ArrayPool<byte>.Shared.Rent(4096);

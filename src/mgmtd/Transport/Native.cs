@@ -9,6 +9,8 @@ internal static partial class Native
     internal const short PollHangup = 0x10;
     private const int SetDescriptorFlags = 2; // F_SETFD
     private const nint CloseOnExec = 1; // FD_CLOEXEC
+    private const int DontWait = 0x40;
+    private const int NoSignal = 0x4000;
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     internal static unsafe partial int Poll(PollFd* fds, nuint count, int timeoutMs);
@@ -35,6 +37,18 @@ internal static partial class Native
     // Variadic in C; on Linux an integer after the fixed arguments is passed as if it were one of them.
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int Fcntl(int descriptor, int command, nint value);
+
+    /// <summary>Takes what has arrived: bytes, 0 at the end of input, negative when there is nothing yet or an error (which a waiting receive will tell).</summary>
+    internal static int ReceiveNow(Socket socket, Span<byte> buffer) => (int)Receive(socket.SafeHandle, buffer, (nuint)buffer.Length, DontWait);
+
+    /// <summary>Sends what fits at once: bytes, negative when nothing fits or on an error (which a waiting send will tell).</summary>
+    internal static int SendNow(Socket socket, ReadOnlySpan<byte> bytes) => (int)Send(socket.SafeHandle, bytes, (nuint)bytes.Length, DontWait | NoSignal);
+
+    [LibraryImport("libc", EntryPoint = "recv")]
+    private static partial nint Receive(SafeHandle socket, Span<byte> buffer, nuint length, int flags);
+
+    [LibraryImport("libc", EntryPoint = "send")]
+    private static partial nint Send(SafeHandle socket, ReadOnlySpan<byte> bytes, nuint length, int flags);
 
     [StructLayout(LayoutKind.Sequential)]
     internal struct PollFd
