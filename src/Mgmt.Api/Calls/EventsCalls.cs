@@ -16,7 +16,7 @@ public sealed class EventsCalls(EventStreams streams) : ICallGroup
         {
             throw new MgmtException(ErrorCode.ProtocolError, "unexpected payload");
         }
-        await streams.ServeAsync(call.Source, call.Target, EventFilter.Parse(call.Payload.Bytes.Span), call.Events!, cancellation);
+        await streams.ServeAsync(call.Source, call.Target, EventFilter.Parse(call.Payload.Bytes.Span), call.IsMgmt, call.Events!, cancellation);
         return Content.Empty;
     }
 }

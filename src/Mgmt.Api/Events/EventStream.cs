@@ -8,13 +8,15 @@ namespace Mgmt.Api;
 /// subscriber that does not keep up is told so and closed, and resumes by its cursor.
 /// </summary>
 internal sealed class EventStream(
-    EventJournal journal, EventVisibility visibility, TimeProvider clock, TimeSpan bookmarkInterval, int queueLength,
-    string subscriber, VmRecord destination, EventFilter filter, IEventSink sink)
+    StateStore store, EventVisibility visibility, TimeProvider clock, TimeSpan bookmarkInterval, int queueLength,
+    string subscriber, VmRecord destination, EventFilter filter, bool saysWhyItEnds, IEventSink sink)
 {
     private const int Page = 512;
+    private readonly EventJournal _journal = store.Journal;
     private readonly Channel<JournalEntry?> _queue = Channel.CreateBounded<JournalEntry?>(new BoundedChannelOptions(queueLength) { SingleReader = true });
     private StreamEnd? _end;
     private ulong _position;
+    private long _lastBookmark;
 
     private bool WithCursors => filter.WithCursor;
 
@@ -30,23 +32,36 @@ internal sealed class EventStream(
 
     internal async Task RunAsync(CancellationToken cancellation)
     {
-        using var subscription = journal.Subscribe(Enqueue, out var from);
-        var replay = filter.Since is { } since && journal.Holds(since);
+        using var subscription = _journal.Subscribe(Enqueue, out var from);
+        var replay = filter.Since is { } since && _journal.Holds(since);
         _position = replay ? filter.Since!.Value.Sequence : from.Sequence;
         await SendAsync(MgmtEvent.Global("connection-established"), cancellation);
         if (filter.Since is not null && !replay)
         {
-            await SendAsync(MgmtEvent.Global("gone", ("newest", from.ToString()), ("oldest", journal.Oldest.ToString())), cancellation);
+            await SendAsync(MgmtEvent.Global("gone", ("oldest", _journal.Oldest.ToString())), cancellation);
         }
         await sink.FlushAsync(cancellation);
-        if (!replay || await ReplayAsync(from.Sequence, cancellation))
-        {
-            await FollowAsync(cancellation);
-        }
-        if (_end is { } reason)
+        await DeliverAllAsync(replay ? from.Sequence : null, cancellation);
+        if (_end is { } reason && saysWhyItEnds)
         {
             await SendAsync(MgmtEvent.Global("stream-closed", ("reason", reason.ToString().ToLowerInvariant())), cancellation);
             await sink.FlushAsync(cancellation);
+        }
+    }
+
+    private async Task DeliverAllAsync(ulong? replayUntil, CancellationToken cancellation)
+    {
+        try
+        {
+            if (replayUntil is not { } until || await ReplayAsync(until, cancellation))
+            {
+                await FollowAsync(cancellation);
+            }
+        }
+        catch (MgmtException error)
+        {
+            // The journal cannot be read. An EXCEPTION never comes after connection-established, so the stream just breaks off.
+            throw new OperationCanceledException("the stream broke off", error);
         }
     }
 
@@ -67,10 +82,12 @@ internal sealed class EventStream(
     {
         while (_position < until)
         {
-            var page = journal.Read(_position, Page);
-            if (page.Count == 0)
+            var page = _journal.Read(_position, Page);
+            if (page.Count == 0 || page[0].Sequence != _position + 1)
             {
-                break;
+                // What comes next was pruned while this subscriber read: resuming by its cursor says gone.
+                _end = StreamEnd.Slow;
+                return false;
             }
             foreach (var entry in page.TakeWhile(e => e.Sequence <= until))
             {
@@ -87,6 +104,7 @@ internal sealed class EventStream(
 
     private async Task FollowAsync(CancellationToken cancellation)
     {
+        _lastBookmark = clock.GetTimestamp();
         while (await WaitAsync(cancellation))
         {
             while (_queue.Reader.TryRead(out var entry))
@@ -95,8 +113,19 @@ internal sealed class EventStream(
                 {
                     return;
                 }
+                await BookmarkIfDueAsync(cancellation);
             }
             await sink.FlushAsync(cancellation);
+        }
+    }
+
+    /// <summary>Also between events: a filter may keep a busy host's subscriber waiting for ever, and bookmarks are how it knows.</summary>
+    private async ValueTask BookmarkIfDueAsync(CancellationToken cancellation)
+    {
+        if (WithCursors && clock.GetElapsedTime(_lastBookmark) >= bookmarkInterval)
+        {
+            _lastBookmark = clock.GetTimestamp();
+            await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
         }
     }
 
@@ -108,11 +137,12 @@ internal sealed class EventStream(
         {
             try
             {
-                return await waiting.WaitAsync(bookmarkInterval, clock, cancellation);
+                var due = bookmarkInterval - clock.GetElapsedTime(_lastBookmark);
+                return await waiting.WaitAsync(due > TimeSpan.Zero ? due : TimeSpan.Zero, clock, cancellation);
             }
             catch (TimeoutException)
             {
-                await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
+                await BookmarkIfDueAsync(cancellation);
                 await sink.FlushAsync(cancellation);
             }
         }
@@ -123,28 +153,32 @@ internal sealed class EventStream(
     private async Task<bool> DeliverAsync(JournalEntry entry, CancellationToken cancellation)
     {
         _position = entry.Sequence;
+        var happened = entry.Event;
+        if (happened is { Name: "domain-delete", Subject: "" } && happened["vm"] == destination.Name.Value && IsRemoved)
+        {
+            _end = StreamEnd.Removed;
+            return false;
+        }
         if (!MayStay())
         {
             return false;
         }
-        var happened = entry.Event;
         if (IsForDestination(happened) && filter.Matches(happened.Subject, happened.Name) && visibility.Sees(subscriber, happened))
         {
             await SendAsync(happened, cancellation);
-        }
-        if (happened is { Name: "domain-delete", Subject: "" } && destination.Class != VmClass.AdminVM && happened["vm"] == destination.Name.Value)
-        {
-            _end = StreamEnd.Removed;
-            return false;
         }
         return true;
     }
 
     private bool IsForDestination(MgmtEvent happened) => destination.Class == VmClass.AdminVM || happened.Subject == destination.Name.Value;
 
+    /// <summary>The VM itself, not an earlier one of the same name whose removal is replayed.</summary>
+    private bool IsRemoved => store.Current.Find(destination.Name)?.Uuid != destination.Uuid;
+
     private bool MayStay()
     {
-        if (visibility.MayOpen(subscriber, destination.Name))
+        // Nobody may open a stream of a VM that is not there; its domain-delete, soon to come, ends this one.
+        if (IsRemoved || visibility.MayOpen(subscriber, destination.Name))
         {
             return true;
         }
@@ -153,5 +187,5 @@ internal sealed class EventStream(
     }
 
     private ValueTask SendAsync(MgmtEvent happened, CancellationToken cancellation) =>
-        sink.SendAsync(happened, WithCursors ? new EventCursor(journal.Epoch, _position) : null, cancellation);
+        sink.SendAsync(happened, WithCursors ? new EventCursor(_journal.Epoch, _position) : null, cancellation);
 }

@@ -38,14 +38,27 @@ public sealed class EventStreams(StateStore store, EventVisibility visibility, T
         }
     }
 
-    /// <summary>Serves one subscriber until it or the daemon ends the stream. ERRORS: MgmtBusyError before anything was sent.</summary>
-    public async Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, CancellationToken cancellation)
+    /// <summary>After <see cref="Shutdown"/>: waits until the subscribers were told, at most for so long.</summary>
+    public async Task ClosedAsync(TimeSpan limit)
+    {
+        var began = clock.GetTimestamp();
+        while (!_open.IsEmpty && clock.GetElapsedTime(began) < limit)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), clock, CancellationToken.None);
+        }
+    }
+
+    /// <summary>
+    /// Serves one subscriber until it or the daemon ends the stream; <paramref name="saysWhyItEnds"/>: with <c>stream-closed</c>.
+    /// ERRORS: MgmtBusyError before anything was sent.
+    /// </summary>
+    public async Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, bool saysWhyItEnds, IEventSink sink, CancellationToken cancellation)
     {
         if (_open.Count >= Limit)
         {
             throw new MgmtException(ErrorCode.MgmtBusyError, "There are %s event streams open, the most at a time", Limit.ToString(System.Globalization.CultureInfo.InvariantCulture));
         }
-        var stream = new EventStream(store.Journal, visibility, clock, BookmarkInterval, QueueLength, subscriber, destination, filter, sink);
+        var stream = new EventStream(store, visibility, clock, BookmarkInterval, QueueLength, subscriber, destination, filter, saysWhyItEnds, sink);
         _open[stream] = 0;
         try
         {

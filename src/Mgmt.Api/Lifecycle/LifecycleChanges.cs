@@ -13,6 +13,19 @@ internal static class LifecycleChanges
         }
     }
 
+    /// <summary>
+    /// As <see cref="SetState"/> for what was asked of a running VM, which may have ended meanwhile: then its end stands. Whether it was set.
+    /// </summary>
+    internal static bool MoveState(this IStateTransaction change, VmName name, VmState state)
+    {
+        if (change.State.Find(name)?.Status.State is not (VmState.Running or VmState.Paused or VmState.Suspended or VmState.Halting))
+        {
+            return false;
+        }
+        change.SetState(name, state);
+        return true;
+    }
+
     /// <summary>Its virtual processors run for the first time.</summary>
     internal static void SetStarted(this IStateTransaction change, VmName name)
     {

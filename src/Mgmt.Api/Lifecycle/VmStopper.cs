@@ -33,8 +33,10 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         await session.Vm.PauseAsync(CancellationToken.None);
         await services.Store.ApplyAsync(change =>
         {
-            change.SetState(name, VmState.Paused);
-            change.Emit(MgmtEvent.Of(name, "domain-paused"));
+            if (change.MoveState(name, VmState.Paused))
+            {
+                change.Emit(MgmtEvent.Of(name, "domain-paused"));
+            }
         }, CancellationToken.None);
     }
 
@@ -69,18 +71,19 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
 
     private async Task KillAsync(VmRecord vm)
     {
+        if (services.Sessions.FindStart(vm.Name) is { } start)
+        {
+            start.Cancel();
+            await start.Done;
+        }
+        // Also after a start: it may have been through before it could be cut off.
         if (services.Sessions.Find(vm.Name) is { } session)
         {
             session.EndIsWanted = true;
             await session.Vm.KillAsync(CancellationToken.None);
             await session.Handled;
         }
-        else if (services.Sessions.FindStart(vm.Name) is { } start)
-        {
-            start.Cancel();
-            await start.Done;
-        }
-        else if (vm.Status.Run is { } run)
+        else if (services.Store.Current.Find(vm.Name)?.Status is { State: VmState.NA, Run: { } run })
         {
             await services.Backend.KillAsync(run, CancellationToken.None);
             await watcher.PutAwayAsync(vm.Name, null, null);
@@ -114,7 +117,7 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         {
             await ContinueAsync(name, session);
         }
-        await services.Store.ApplyAsync(change => change.SetState(name, VmState.Halting), CancellationToken.None);
+        await services.Store.ApplyAsync(change => change.MoveState(name, VmState.Halting), CancellationToken.None);
         return session.Shutdown = new ShutdownOperation(services, session, timeout);
     }
 
@@ -124,8 +127,10 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
         await session.Vm.ContinueAsync(CancellationToken.None);
         await services.Store.ApplyAsync(change =>
         {
-            change.SetState(name, VmState.Running);
-            change.Emit(MgmtEvent.Of(name, "domain-unpaused"));
+            if (change.MoveState(name, VmState.Running))
+            {
+                change.Emit(MgmtEvent.Of(name, "domain-unpaused"));
+            }
         }, CancellationToken.None);
     }
 

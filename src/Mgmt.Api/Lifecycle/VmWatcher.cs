@@ -86,8 +86,9 @@ public sealed class VmWatcher(LifecycleServices services)
         {
             Log.Ended(services.Log, session.Name, exit.Reason);
         }
-        services.Sessions.Remove(session);
         await PutAwayAsync(session.Name, crashed ? exit.Reason : null, null);
+        // Not before: a Kill that comes meanwhile finds the session and waits for this end.
+        services.Sessions.Remove(session);
         session.MarkHandled();
         await session.Vm.DisposeAsync();
     }
