@@ -97,6 +97,8 @@ internal sealed partial class StateDatabase : IDisposable
 
     internal (ulong? Oldest, ulong? Newest) JournalRange() => (Sequence(_oldest), Sequence(_newest));
 
+    internal void LimitPages(int pages) => _connection.QueryInt64(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"PRAGMA max_page_count = {pages}"));
+
     public void Dispose() => _connection.Dispose();
 
     private void WriteParts(StateTransaction change, IReadOnlyList<JournalEntry> entries)

@@ -97,6 +97,9 @@ public sealed class StateStore : IAsyncDisposable
         _lock.Dispose();
     }
 
+    /// <summary>A small disk, for tests; to be called inside a change.</summary>
+    internal void LimitPages(int pages) => _database.LimitPages(pages);
+
     private static StateStore Open(StateStoreOptions options)
     {
         DirectoryLock? directoryLock = null;

@@ -88,8 +88,7 @@ internal sealed class StateWriter : IAsyncDisposable
     private void ApplyGroup(List<Change> group)
     {
         var failures = new Exception?[group.Count];
-        var entries = new List<JournalEntry>();
-        var state = _current;
+        var accepted = new Accepted(_current);
         try
         {
             if (_deadReason is { } reason)
@@ -98,17 +97,17 @@ internal sealed class StateWriter : IAsyncDisposable
             }
             for (var i = 0; i < group.Count; i++)
             {
-                failures[i] = TryApply(group[i], ref state, entries);
+                failures[i] = TryApply(group[i], accepted);
             }
             if (_database.InTransaction)
             {
                 _database.Commit();
                 Interlocked.Increment(ref _commits);
             }
-            _current = state;
-            if (entries.Count > 0)
+            _current = accepted.State;
+            if (accepted.Entries.Count > 0)
             {
-                _journal.Deliver(entries);
+                _journal.Deliver(accepted.Entries);
             }
         }
         catch (Exception e)
@@ -139,9 +138,9 @@ internal sealed class StateWriter : IAsyncDisposable
     }
 
     // The change's own failure, or null. Throws when the whole group is lost.
-    private Exception? TryApply(Change change, ref HostState state, List<JournalEntry> entries)
+    private Exception? TryApply(Change change, Accepted accepted)
     {
-        var transaction = new StateTransaction(state, WholeMilliseconds(_options.TimeProvider.GetUtcNow()));
+        var transaction = new StateTransaction(accepted.State, WholeMilliseconds(_options.TimeProvider.GetUtcNow()));
         try
         {
             change.Run(transaction);
@@ -154,25 +153,48 @@ internal sealed class StateWriter : IAsyncDisposable
         {
             transaction.End();
         }
-        var own = Number(transaction, entries.Count);
-        if (transaction.HasStoredPart)
+        var entries = Number(transaction, accepted.Entries.Count);
+        if (transaction.HasStoredPart && TryWrite(transaction, entries, accepted) is { } error)
         {
-            if (!_database.InTransaction)
+            return error;
+        }
+        accepted.Add(transaction, entries);
+        return null;
+    }
+
+    private Exception? TryWrite(StateTransaction transaction, List<JournalEntry> entries, Accepted accepted)
+    {
+        if (!_database.InTransaction)
+        {
+            _database.Begin();
+        }
+        try
+        {
+            _database.Write(transaction, entries);
+            return null;
+        }
+        catch (StateStoreException e) when (e.IsFull)
+        {
+            WriteAgain(accepted);
+            return NoSpace(e);
+        }
+        catch (Exception e) when (e is not StateStoreException { IsFatal: true } && _database.InTransaction)
+        {
+            return e;
+        }
+    }
+
+    // A full disk makes SQLite undo the whole transaction. What the others changed is known, so they need not suffer.
+    private void WriteAgain(Accepted accepted)
+    {
+        if (!_database.InTransaction && accepted.Stored.Count > 0)
+        {
+            _database.Begin();
+            foreach (var (transaction, entries) in accepted.Stored)
             {
-                _database.Begin();
-            }
-            try
-            {
-                _database.Write(transaction, own);
-            }
-            catch (Exception e) when (e is not StateStoreException { IsFatal: true } && _database.InTransaction)
-            {
-                return e is StateStoreException { IsFull: true } full ? NoSpace(full) : e;
+                _database.Write(transaction, entries);
             }
         }
-        entries.AddRange(own);
-        state = transaction.After;
-        return null;
     }
 
     private List<JournalEntry> Number(StateTransaction transaction, int before)
@@ -246,6 +268,24 @@ internal sealed class StateWriter : IAsyncDisposable
 
     // So that an event read back from disk equals the one that was delivered.
     private static DateTimeOffset WholeMilliseconds(DateTimeOffset time) => DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds());
+
+    /// <summary>What the group's changes come to so far.</summary>
+    private sealed class Accepted(HostState state)
+    {
+        internal HostState State { get; private set; } = state;
+        internal List<JournalEntry> Entries { get; } = [];
+        internal List<(StateTransaction Transaction, List<JournalEntry> Entries)> Stored { get; } = [];
+
+        internal void Add(StateTransaction transaction, List<JournalEntry> entries)
+        {
+            State = transaction.After;
+            Entries.AddRange(entries);
+            if (transaction.HasStoredPart)
+            {
+                Stored.Add((transaction, entries));
+            }
+        }
+    }
 
     /// <summary>Changes nothing; makes the writer look at the journal.</summary>
     private sealed class Nudge : Change

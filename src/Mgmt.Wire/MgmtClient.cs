@@ -75,7 +75,7 @@ public sealed partial class MgmtClient(string socketPath)
         {
             socket.Dispose();
             throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "Cannot reach the daemon at %s: %s", socketPath,
-                error is SocketException ? error.Message : "not the path of a socket");
+                error is SocketException reason ? Reason(reason) : "not the path of a socket");
         }
         catch
         {
@@ -83,6 +83,15 @@ public sealed partial class MgmtClient(string socketPath)
             throw;
         }
     }
+
+    /// <summary>What the runtime says of a missing file speaks of addresses.</summary>
+    private static string Reason(SocketException error) => error.SocketErrorCode switch
+    {
+        SocketError.AddressNotAvailable => "there is no such socket; is it running?",
+        SocketError.ConnectionRefused => "nobody listens there; is it running?",
+        SocketError.AccessDenied => "you may not open this socket",
+        _ => error.Message,
+    };
 
     private static async Task SendAsync(Socket socket, byte[] head, Stream payload, IProgress<long>? progress, IdleTimer deadline)
     {

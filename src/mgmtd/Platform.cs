@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using Mgmt.Core;
 using Mgmt.Machined;
+using Mgmt.Qemu;
+using Mgmt.Storage;
 using Mgmt.TestHost;
 using Microsoft.Extensions.Logging;
 
@@ -21,8 +23,17 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
 
     private static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
     {
-        await Task.CompletedTask;
-        throw new NotSupportedException(FreshHost.ToString());
+        // A session has no right to make machines: the registry stays off and nothing waits for it.
+        var machines = new MachinedRegistry(new MachinedOptions { Enabled = settings.Machined && !settings.IsSession }, clock, logs.CreateLogger<MachinedRegistry>());
+        machines.Start();
+        var options = new QemuOptions { Uri = settings.Backend, RunDirectory = settings.RunDirectory, System = !settings.IsSession, UidBase = settings.UidBase };
+        var backend = await QemuBackend.OpenAsync(options, machines, clock, logs, cancellation);
+        IPoolDriver[] drivers =
+        [
+            new Qcow2Driver(settings.PoolRoots, logs.CreateLogger<Qcow2Driver>(), clock),
+            new LinuxKernelDriver(settings.PoolRoots, logs.CreateLogger<LinuxKernelDriver>(), clock),
+        ];
+        return new(backend, machines, drivers, FreshHost, []);
     }
 
     private static HostSeed FreshHost { get; } = new(

@@ -40,6 +40,8 @@ var logs = host.Services.GetRequiredService<ILoggerFactory>();
 var clock = TimeProvider.System;
 try
 {
+    ServerSocket.PrepareDirectory(settings);
+
     // What the host is: its VMs, its disks, its registry of machines.
     var platform = await Platform.OpenAsync(settings, clock, logs, CancellationToken.None);
     await using var backend = platform.Backend;

@@ -99,11 +99,13 @@ public sealed class PersistenceTests
         Assert.That(store.Current.Find(old.Uuid)!.Name.Value, Is.EqualTo("renamed"));
     }
 
-    [TestCase("a\0b")]
-    [TestCase("half \ud834")]
-    [TestCase("\udd1e half")]
-    public async Task Text_that_would_not_come_back_is_refused(string text)
+    // Numbers, because an attribute cannot hold half a surrogate pair.
+    [TestCase(0x0000)]
+    [TestCase(0xd834)]
+    [TestCase(0xdd1e)]
+    public async Task Text_that_would_not_come_back_is_refused(int codeUnit)
     {
+        var text = $"a{(char)codeUnit}b";
         await using var store = await _files.OpenAsync(TestStore.Seed);
         var work = store.Current.Get(TestStore.Name("work"));
         Action<IStateTransaction>[] changes =

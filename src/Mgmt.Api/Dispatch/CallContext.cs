@@ -13,6 +13,7 @@ public sealed class CallContext
         Request = request;
         Caller = caller;
         State = state;
+        Source = Targets.FindVm(state, request.Source)?.Name.Value ?? request.Source;
     }
 
     /// <summary>The number of the call since the daemon started.</summary>
@@ -36,8 +37,8 @@ public sealed class CallContext
     /// <summary>The argument without <c>+</c>, empty when absent.</summary>
     public string Argument => Request.Argument;
 
-    /// <summary>The source of the call; not necessarily a VM that exists.</summary>
-    public string Source => Request.Source;
+    /// <summary>The source of the call by its name, however it was spelled; not necessarily a VM that exists.</summary>
+    public string Source { get; }
 
     /// <summary>The payload in full; empty for streamed ones.</summary>
     public Untrusted Payload { get; internal set; }

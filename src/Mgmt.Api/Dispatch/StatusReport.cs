@@ -5,7 +5,7 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>
-/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>policy</c>, <c>machined</c>, <c>storage</c>, <c>vms</c> (those that run or have
+/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>host</c> (what the backend says of it), <c>policy</c>, <c>machined</c>, <c>storage</c>, <c>vms</c> (those that run or have
 /// faults) and <c>notes</c> (sentences about what is not there).
 /// </summary>
 public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStore policy, IVmBackend backend, IMachineRegistry machines, PoolSet pools, AuditLog audit, EventStreams streams, ActiveCalls calls, TimeProvider clock)
@@ -40,6 +40,8 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
         json.WriteString("audit", audit.Failure ?? "ok");
         json.WriteNumber("calls", calls.Count);
         json.WriteNumber("streams", streams.Count);
+        json.WriteEndObject();
+        json.WriteStartObject("host");
         foreach (var (key, value) in backend.Describe().OrderBy(pair => pair.Key, StringComparer.Ordinal))
         {
             json.WriteString(key, value);

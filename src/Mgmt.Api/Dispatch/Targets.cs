@@ -4,8 +4,8 @@ namespace Mgmt.Api;
 public static class Targets
 {
     /// <summary>
-    /// The destination as the policy is asked: the VM's name, <c>dom0</c> in all its spellings, and <c>@default</c> for what does
-    /// not exist. ERRORS: ProtocolError for a disposable, QubesVMInvalidUUIDError, QubesValueError for what cannot be a name.
+    /// The destination as the policy is asked: the VM's name, and <c>dom0</c> for all its spellings. What does not exist keeps the name
+    /// it was given, which the policy matches as <c>@default</c>. ERRORS: ProtocolError for a disposable, QubesVMInvalidUUIDError, QubesValueError for what cannot be a name.
     /// </summary>
     public static string Asked(HostState state, CallRequest request)
     {
@@ -18,17 +18,13 @@ public static class Targets
             throw new MgmtException(ErrorCode.ProtocolError, "a management call has no disposable as its target");
         }
         Check(request.Destination);
-        return FindVm(state, request.Destination)?.Name.Value ?? "@default";
+        return FindVm(state, request.Destination)?.Name.Value ?? request.Destination;
     }
 
     /// <summary>The VM a call is for. ERRORS: QubesVMNotFoundError; ProtocolError for the wrong kind.</summary>
     public static VmRecord Resolve(HostState state, CallRow row, CallRequest request, string asked)
     {
-        var vm = asked == "@default" ? null : FindVm(state, asked);
-        if (vm is null)
-        {
-            throw new MgmtException(ErrorCode.QubesVMNotFoundError, "No such domain: '%s'", request.Destination);
-        }
+        var vm = FindVm(state, asked) ?? throw new MgmtException(ErrorCode.QubesVMNotFoundError, "No such domain: '%s'", request.Destination);
         return row.Target switch
         {
             CallTarget.Dom0 when vm.Class != VmClass.AdminVM => throw new MgmtException(ErrorCode.ProtocolError, "expected destination to be AdminVM"),

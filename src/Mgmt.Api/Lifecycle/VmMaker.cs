@@ -101,7 +101,7 @@ public sealed class VmMaker(LifecycleServices services)
         // Once more, now that nobody else can change anything: what was checked may be gone.
         CheckFree(change.State, blueprint.Name);
         Check(change.State, blueprint);
-        var tag = TagName.Parse("created-by-" + source);
+        var tag = TagName.CreatedBy(source);
         var vm = new VmRecord
         {
             Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes, Tags = [tag],

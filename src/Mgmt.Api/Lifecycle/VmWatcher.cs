@@ -24,7 +24,6 @@ public sealed class VmWatcher(LifecycleServices services)
                 {
                     change.SetFault(session.Name, fault, true);
                 }
-                change.SetAgent(session.Name, session.Vm.Agent.State);
             }, CancellationToken.None);
             await foreach (var signal in session.Vm.Signals.ReadAllAsync(CancellationToken.None))
             {

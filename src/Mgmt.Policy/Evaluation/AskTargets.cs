@@ -5,23 +5,27 @@ namespace Mgmt.Policy;
 /// <summary>What an ask rule without `target=` offers: everything the rules for this call and source would allow or ask.</summary>
 internal sealed class AskTargets(ImmutableArray<Rule> rules, RuleIndex index, bool fold, IDomainDirectory domains)
 {
-    /// <summary>The targets, ordered ordinally.</summary>
+    /// <summary>
+    /// The targets, ordered ordinally. Per target the first rule that names it decides, whichever way it spells it: qrexec
+    /// lets a deny cancel only its own spelling of dom0 or of the default disposable, and so offers what is denied (Q5).
+    /// </summary>
     public IEnumerable<string> Collect(PolicyRequest request, string source)
     {
         var matched = MatchingSources(source);
-        var found = new HashSet<string>(StringComparer.Ordinal);
-        for (var i = rules.Length - 1; i >= 0; i--)
+        var self = domains.Find(source);
+        var decided = new HashSet<string>(StringComparer.Ordinal) { source, self?.Name ?? source };
+        var offered = new List<string>();
+        foreach (var rule in rules)
         {
-            var rule = rules[i];
             if (!RuleIndex.Concerns(rule, request, fold) || !matched.Contains(index.Ids.Of(rule.Source)))
                 continue;
-            var targets = Expand(rule.Redirect ?? rule.Target);
-            if (rule.Action == PolicyAction.Deny)
-                found.ExceptWith(targets);
-            else
-                found.UnionWith(targets);
+            foreach (var spelled in Expand(rule.Redirect ?? rule.Target))
+            {
+                if (OneSpelling(spelled, self) is { } target && decided.Add(target) && rule.Action != PolicyAction.Deny)
+                    offered.Add(target);
+            }
         }
-        return Finish(found, source).Where(target => !IsDenied(target, request, source)).Order(StringComparer.Ordinal);
+        return offered.Where(target => domains.Find(Template(target) ?? target) is not { Internal: true }).Order(StringComparer.Ordinal);
     }
 
     private HashSet<int> MatchingSources(string source)
@@ -59,32 +63,13 @@ internal sealed class AskTargets(ImmutableArray<Rule> rules, RuleIndex index, bo
         yield return Spelling.DispVm;
     }
 
-    private HashSet<string> Finish(HashSet<string> found, string source)
+    private static string? OneSpelling(string target, DomainInfo? source) => target switch
     {
-        var self = domains.Find(source);
-        if (found.Remove(Spelling.DispVm) && self?.DefaultDispvm is { } template)
-            found.Add(Spelling.DispVmPrefix + template);
-        if (found.Remove(Spelling.AdminVm))
-            found.Add(Spelling.Dom0);
-        found.Remove(source);
-        if (self is not null)
-            found.Remove(self.Name);
-        found.RemoveWhere(target => domains.Find(target) is { Internal: true });
-        return found;
-    }
+        Spelling.AdminVm => Spelling.Dom0,
+        Spelling.DispVm => source?.DefaultDispvm is { } template ? Spelling.DispVmPrefix + template : null,
+        _ => target,
+    };
 
-    // Collecting takes a deny away only where it is spelled like the allow (Q5). So what is left is asked once more, in
-    // all its spellings at a time: the first rule that matches any of them must not be a deny.
-    private bool IsDenied(string target, PolicyRequest request, string source)
-    {
-        var matcher = new TokenMatcher(index.Ids, domains);
-        var sources = new TokenSet();
-        matcher.Source(source, ref sources);
-        var targets = new TokenSet();
-        matcher.Target(target, source, ref targets);
-        if (domains.Find(source)?.DefaultDispvm is { } template && target == Spelling.DispVmPrefix + template)
-            matcher.Target(Spelling.DispVm, source, ref targets);
-        var order = index.FirstMatch(request, sources, targets);
-        return order >= 0 && rules[order].Action == PolicyAction.Deny;
-    }
+    private static string? Template(string target) =>
+        target.StartsWith(Spelling.DispVmPrefix, StringComparison.Ordinal) ? target[Spelling.DispVmPrefix.Length..] : null;
 }

@@ -1,16 +1,8 @@
-using System.Runtime.InteropServices;
-
 namespace Mgmt.Policy;
 
 /// <summary>Files on disk. Only regular files are opened: a FIFO would block the load.</summary>
-internal sealed partial class DiskFiles : IPolicyFiles
+internal sealed class DiskFiles : IPolicyFiles
 {
-    private const int AtFdCwd = -100;
-    private const uint StatxType = 1;
-    private const int ModeOffset = 28;
-    private const int FormatMask = 0xF000;
-    private const int RegularFile = 0x8000;
-
     public FileStatus List(string directory, out IReadOnlyList<string> names)
     {
         names = [];
@@ -69,15 +61,5 @@ internal sealed partial class DiskFiles : IPolicyFiles
         return FileStatus.Found;
     }
 
-    private static bool IsRegularFile(string path)
-    {
-        Span<byte> status = new byte[256];
-        if (Statx(AtFdCwd, path, 0, StatxType, ref MemoryMarshal.GetReference(status)) != 0)
-            return false;
-        return (MemoryMarshal.Read<ushort>(status[ModeOffset..]) & FormatMask) == RegularFile;
-    }
-
-    // statx(2): its layout is the same on every architecture, unlike stat's.
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Statx(int directory, string path, int flags, uint mask, ref byte status);
+    private static bool IsRegularFile(string path) => NativeStat.TryRead(path, out var stat) && stat.IsRegularFile;
 }

@@ -107,9 +107,10 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
             return null;
         if (first.StartsWith('!'))
             return LoadDirective(file, number, line);
+        var column = words.Column;
         words = new Words(line);
         if (words.CountRest() < 5)
-            return new RuleError(words.Column, "too few words: expected SERVICE ARG SOURCE TARGET ACTION and parameters");
+            return new RuleError(column, "too few words: expected SERVICE ARG SOURCE TARGET ACTION and parameters");
         return CallPatternParser.Parse(ref words, _pool, out var call) ?? AddRule(ref words, call, file, number);
     }
 

@@ -6,19 +6,25 @@ namespace Mgmt.Policy;
 /// <summary>Calls back, on any thread, when something changes in the directories a set is made of.</summary>
 internal sealed class PolicyWatcher(Action changed, ILogger logger) : IDisposable
 {
-    private readonly Dictionary<(string Path, bool Deep), FileSystemWatcher> _watchers = [];
+    // One watch. The inode tells a directory from another one that has taken its place, which the old watch does not see.
+    private readonly record struct Key(string Path, bool Deep, string Filter, ulong Inode);
 
-    /// <summary>Watches exactly what is named; a directory that does not exist yet is awaited in its nearest existing parent.</summary>
+    private readonly Dictionary<Key, FileSystemWatcher> _watchers = [];
+
+    /// <summary>
+    /// Watches exactly what is named: a policy directory with all below it, an include directory alone, and of each the
+    /// entry in its parent, so that one that appears or is replaced is noticed.
+    /// </summary>
     /// <returns>Whether a watch was added: what happened before it must be looked for.</returns>
     public bool Watch(ImmutableArray<PolicyDirectory> directories, ImmutableArray<string> includeDirectories)
     {
-        var wanted = new HashSet<(string Path, bool Deep)>();
+        var wanted = new HashSet<Key>();
         foreach (var directory in directories)
-            wanted.Add(Existing(directory.Path));
+            Want(wanted, directory.Path, deep: true);
         foreach (var directory in includeDirectories)
         {
             if (!directories.Any(d => directory == d.Path || directory.StartsWith(d.Path + "/", StringComparison.Ordinal)))
-                wanted.Add((Existing(directory).Path, false));
+                Want(wanted, directory, deep: false);
         }
         foreach (var gone in _watchers.Keys.Where(key => !wanted.Contains(key)).ToList())
             Remove(gone);
@@ -35,27 +41,37 @@ internal sealed class PolicyWatcher(Action changed, ILogger logger) : IDisposabl
         _watchers.Clear();
     }
 
-    private static (string Path, bool Deep) Existing(string directory)
+    private static void Want(HashSet<Key> wanted, string directory, bool deep)
     {
-        if (Directory.Exists(directory))
-            return (directory, true);
-        var parent = directory;
-        while (!Directory.Exists(parent))
-            parent = Path.GetDirectoryName(parent) ?? "/";
-        return (parent, false);
+        if (Identify(directory) is { } inode)
+            wanted.Add(new Key(directory, deep, "*", inode));
+        // The nearest parent there is, and in it only the entry that leads to the directory.
+        var entry = directory;
+        while (Path.GetDirectoryName(entry) is { } parent)
+        {
+            if (Identify(parent) is { } parentInode)
+            {
+                wanted.Add(new Key(parent, false, Path.GetFileName(entry), parentInode));
+                return;
+            }
+            entry = parent;
+        }
     }
 
-    private void Remove((string Path, bool Deep) key)
+    private static ulong? Identify(string directory) =>
+        Directory.Exists(directory) && NativeStat.TryRead(directory, out var stat) ? stat.Inode : null;
+
+    private void Remove(Key key)
     {
         if (_watchers.Remove(key, out var watcher))
             watcher.Dispose();
     }
 
-    private bool Add((string Path, bool Deep) key)
+    private bool Add(Key key)
     {
         try
         {
-            var watcher = new FileSystemWatcher(key.Path)
+            var watcher = new FileSystemWatcher(key.Path, key.Filter)
             {
                 IncludeSubdirectories = key.Deep,
                 NotifyFilter = NotifyFilters.FileName | NotifyFilters.DirectoryName | NotifyFilters.LastWrite | NotifyFilters.Attributes | NotifyFilters.Size,
@@ -65,7 +81,7 @@ internal sealed class PolicyWatcher(Action changed, ILogger logger) : IDisposabl
             watcher.Created += (_, _) => changed();
             watcher.Deleted += (_, _) => changed();
             watcher.Renamed += (_, _) => changed();
-            // Lost events, or the directory itself went away: make the watch anew after a look at the files.
+            // Events were lost: look at the files.
             watcher.Error += (_, _) => changed();
             watcher.EnableRaisingEvents = true;
             return true;

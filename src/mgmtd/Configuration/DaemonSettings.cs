@@ -27,7 +27,7 @@ internal sealed record DaemonSettings
 
     internal IReadOnlyList<string> PoolRoots { get; init; } = [];
 
-    internal int UidBase { get; init; } = 1_000_000_000;
+    internal int UidBase { get; init; } = 1_900_000_000;
 
     internal bool Machined { get; init; } = true;
 
@@ -49,23 +49,26 @@ internal sealed record DaemonSettings
     internal static DaemonSettings Load(DaemonArguments arguments)
     {
         var file = ConfigurationFile.Read(arguments.Config ?? ConfigurationFile.DefaultPath(arguments.Backend), mayBeMissing: arguments.Config is null);
-        var backend = arguments.Backend ?? file.Text("backend") ?? "qemu:///system";
+        // Each setting is read, also where the command line wins: what nothing has read is refused at the end.
+        var (fileBackend, fileState, fileRun, filePolicy, fileDebug) =
+            (file.Text("backend"), file.Text("state-dir"), file.Text("run-dir"), file.Texts("policy-dirs"), file.Flag("debug"));
+        var backend = arguments.Backend ?? fileBackend ?? "qemu:///system";
         CheckBackend(backend);
         var paths = DefaultPaths.For(backend == "qemu:///session");
-        var state = arguments.StateDirectory ?? file.Text("state-dir") ?? paths.State;
+        var state = arguments.StateDirectory ?? fileState ?? paths.State;
         var settings = new DaemonSettings
         {
             Backend = backend,
             StateDirectory = Path.GetFullPath(state),
-            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? file.Text("run-dir") ?? paths.Run),
-            PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : file.Texts("policy-dirs") ?? paths.Policy,
-            Debug = arguments.Debug || file.Flag("debug") == true,
+            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? fileRun ?? paths.Run),
+            PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : filePolicy ?? paths.Policy,
+            Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
             Group = file.Text("group") ?? "mgmt",
             FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(ParseUid)],
             AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
             BrokenPolicyDenies = file.OneOf("broken-policy", "keep", "deny") == "deny",
-            UidBase = file.Number("uid-base", 100_000, 2_000_000_000) ?? 1_000_000_000,
+            UidBase = file.Number("uid-base", 100_000, 2_147_000_000) ?? 1_900_000_000,
             Machined = file.Flag("machined") ?? true,
             MaxConnections = file.Number("max-connections", 16, 65_536) ?? 4096,
             RequestDeadline = TimeSpan.FromSeconds(file.Number("request-deadline-s", 1, 3600) ?? 10),

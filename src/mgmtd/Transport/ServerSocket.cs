@@ -18,11 +18,33 @@ internal sealed class ServerSocket : IDisposable
 
     internal Socket Socket { get; }
 
+    /// <summary>
+    /// Makes the run directory, when it is missing, before anything is put there: the daemon's alone, its group may enter.
+    /// ERRORS: MgmtException with a sentence.
+    /// </summary>
+    internal static void PrepareDirectory(DaemonSettings settings)
+    {
+        const UnixFileMode own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        try
+        {
+            Directory.CreateDirectory(settings.RunDirectory, settings.IsSession ? own : own | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "cannot make the run directory %s: %s", settings.RunDirectory, error.Message);
+        }
+    }
+
     /// <summary>ERRORS: MgmtException with a sentence when another mgmtd serves the path or it cannot be made.</summary>
     internal static ServerSocket Open(DaemonSettings settings)
     {
         if (Environment.GetEnvironmentVariable("LISTEN_FDS") == "1" && Environment.GetEnvironmentVariable("LISTEN_PID") == Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture))
         {
+            // A VM's process must not inherit the means to answer callers. SOURCE: sd_listen_fds(3), which sets the flag too.
+            if (Native.SetCloseOnExec(FirstInherited) != 0)
+            {
+                throw new MgmtException(ErrorCode.MgmtUnavailableError, "LISTEN_FDS is 1, but there is no open file %s", "3");
+            }
             return new(new Socket(new SafeSocketHandle(FirstInherited, ownsHandle: true)), null);
         }
         try
@@ -47,9 +69,6 @@ internal sealed class ServerSocket : IDisposable
     private static Socket Bind(DaemonSettings settings)
     {
         var group = settings.IsSession ? null : UnixGroups.Find(settings.Group);
-        Directory.CreateDirectory(settings.RunDirectory, settings.IsSession
-            ? UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
-            : UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.GroupExecute);
         RemoveStale(settings.SocketPath);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         var before = Native.Umask(settings.IsSession ? 0x7Fu /* 0177 */ : 0x4Fu /* 0117 */);

@@ -1,0 +1,86 @@
+# Everything a newcomer types; `make help` lists it. The work is done by dotnet and by small scripts; nothing but `deps` and
+# `install` needs root. What is built lands below out/, and the usual bin/ and obj/ of the test projects.
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+SBINDIR    ?= $(PREFIX)/sbin
+SYSCONFDIR ?= /etc
+UNITDIR    ?= /lib/systemd/system
+SOAK_MINUTES      ?= 10
+MGMT_FUZZ_SECONDS ?= 60
+
+DOTNET := dotnet
+# One process and no servers left behind: a build on a small machine must not hold memory afterwards.
+export MSBUILDDISABLENODEREUSE := 1
+export DOTNET_CLI_TELEMETRY_OPTOUT := 1
+export DOTNET_NOLOGO := 1
+export DOTNET_CLI_UI_LANGUAGE := en
+
+# Not composite, which single files are by default: that maps the whole framework as one image and costs memory.
+# The publishing has intermediate files of its own (--artifacts-path), so it and the test builds do not undo each other's restore.
+PUBLISH := $(DOTNET) publish -c Release -r linux-x64 --self-contained --artifacts-path out/publish -v q \
+	-p:UseSharedCompilation=false -p:DebugType=none -p:PublishReadyToRun=true -p:PublishSingleFile=true \
+	-p:PublishReadyToRunComposite=false
+
+PROGRAMS := out/bin/mgmtd out/bin/mgmtctl
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help deps build run test bench guest generate install uninstall fuzz soak clean FORCE
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' Makefile | expand -t 12
+
+deps: ## install what is missing of the Debian packages (root, or sudo without a password)
+	@src/mgmtd/packaging/install-packages
+
+build: $(PROGRAMS) ## mgmtd and mgmtctl into out/bin: one file each, with their runtime
+
+SOURCES := $(shell find src -type d \( -name bin -o -name obj \) -prune -o -type f \( -name '*.cs' -o -name '*.csproj' -o -name '*.props' \) -print) \
+	$(wildcard Directory.*.props global.json .editorconfig)
+
+# The list of sources, rewritten when it changes, so that a removed source is noticed too.
+out/sources: FORCE
+	@mkdir -p out
+	@printf '%s\n' $(sort $(SOURCES)) >$@.new
+	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+
+# Copied to its place by a rename: a running daemon keeps the file it was started from.
+out/bin/%: out/sources $(SOURCES)
+	@echo "publishing $*"
+	@$(PUBLISH) src/$* -o out/publish/$*
+	@mkdir -p out/bin
+	@install -m 755 out/publish/$*/$* $@.new && mv $@.new $@
+
+run: build guest ## a VM of the demo guest under a throw-away mgmtd, through mgmtctl only; Ctrl-C ends it all
+	@tests/demo/run-demo
+
+test: build guest ## build the solution and run every test; ends with "N passed, N failed, N skipped"
+	@tests/run-tests
+
+bench: build ## the benchmarks
+	@tests/bench/run-bench
+
+guest: ## the small guest that tests and the demo boot, into out/guest
+	@tests/guest/build-guest out/guest
+
+generate: build ## policy/, rpc-services/, docs/calls.md and docs/errors.md, from the call table
+	@out/bin/mgmtd generate .
+
+install: build ## programs, units, policy, configuration: DESTDIR, PREFIX and docs/install.md say where
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' PREFIX='$(PREFIX)' \
+		src/mgmtd/packaging/install-files install
+
+uninstall: ## what install put there; keeps configuration, role files and state
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' PREFIX='$(PREFIX)' \
+		src/mgmtd/packaging/install-files uninstall
+
+fuzz: build ## the random-input tests, again and again with new seeds, for MGMT_FUZZ_SECONDS (60)
+	@MGMT_FUZZ_SECONDS='$(MGMT_FUZZ_SECONDS)' tests/run-tests --for '$(MGMT_FUZZ_SECONDS)' --random
+
+soak: build guest ## the tests of the whole daemon, again and again, for SOAK_MINUTES (10)
+	@tests/run-tests --for $$(( $(SOAK_MINUTES) * 60 )) --only mgmtd.Tests
+
+clean: ## remove what was built
+	@rm -rf out
+	@find src tests -type d \( -name bin -o -name obj -o -name TestResults \) -prune -exec rm -rf {} +

@@ -1,0 +1,213 @@
+using Mgmt.Core;
+
+namespace Mgmt.Qemu;
+
+internal sealed partial class GuestAgentSession
+{
+    private async Task RunAsync(CancellationToken stop)
+    {
+        var pause = _times.FirstPause;
+        while (!stop.IsCancellationRequested)
+        {
+            if (!PortIsOpen)
+            {
+                FailQueued();
+                pause = _times.FirstPause;
+                await SleepAsync(Timeout.InfiniteTimeSpan, stop);
+            }
+            else if (State != AgentState.Ready)
+            {
+                FailQueued();
+                var reached = await TryReachAsync(stop);
+                if (!reached && PortIsOpen)
+                {
+                    await SleepAsync(pause, stop);
+                }
+                pause = reached ? _times.FirstPause : pause * 2 < _times.LongestPause ? pause * 2 : _times.LongestPause;
+            }
+            else if (_queue.Reader.TryRead(out var request))
+            {
+                using (request)
+                {
+                    await ServeAsync(request, stop);
+                }
+            }
+            else
+            {
+                await SleepAsync(Timeout.InfiniteTimeSpan, stop);
+            }
+        }
+    }
+
+    private bool PortIsOpen
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _portOpen;
+            }
+        }
+    }
+
+    private CancellationToken PortClosedToken
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _portClosed.Token;
+            }
+        }
+    }
+
+    // Ready only after an answer to the sync and to a ping after it.
+    private async Task<bool> TryReachAsync(CancellationToken stop)
+    {
+        using var timer = new CancellationTokenSource(_times.Sync, _time);
+        var portClosed = PortClosedToken;
+        using var any = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, portClosed, stop);
+        try
+        {
+            _outOfStep = true;
+            _channel ??= new AgentChannel(await _connect(any.Token));
+            await _channel.SyncAsync(any.Token);
+            await _channel.CallAsync("guest-ping", null, any.Token);
+            _outOfStep = false;
+            lock (_gate)
+            {
+                if (!_portOpen || portClosed.IsCancellationRequested)
+                {
+                    return false;
+                }
+                Become(AgentState.Ready);
+            }
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        catch (Exception e) when (e is MgmtException or AgentNonsenseException)
+        {
+            Log.AgentUnreachable(_log, e);
+            return false;
+        }
+        catch (Exception e) when (e is IOException or System.Net.Sockets.SocketException)
+        {
+            Log.AgentUnreachable(_log, e);
+            await DropChannelAsync();
+            return false;
+        }
+    }
+
+    private async Task ServeAsync(AgentRequest request, CancellationToken stop)
+    {
+        if (request.Token.IsCancellationRequested)
+        {
+            return;
+        }
+        using var any = CancellationTokenSource.CreateLinkedTokenSource(request.Token, PortClosedToken, stop);
+        try
+        {
+            if (_outOfStep)
+            {
+                await _channel!.SyncAsync(any.Token);
+            }
+            _outOfStep = true;
+            if (request.Silent)
+            {
+                await SendSilentAsync(request, any.Token);
+                return;
+            }
+            var answer = await _channel!.CallAsync(request.Command, request.ArgumentsJson, any.Token);
+            _outOfStep = false;
+            request.Done.TrySetResult(answer);
+        }
+        catch (MgmtException e)
+        {
+            // The agent's own error is an answer: still in step.
+            _outOfStep = false;
+            request.Done.TrySetException(e);
+        }
+        catch (OperationCanceledException)
+        {
+            request.Done.TrySetException(Unavailable());
+            if (request.TimedOut)
+            {
+                LoseIfOpen();
+            }
+        }
+        catch (AgentNonsenseException e)
+        {
+            request.Done.TrySetException(new MgmtException(e, ErrorCode.MgmtUnavailableError, "the guest agent breaks its protocol: %s", e.Message));
+            LoseIfOpen();
+        }
+        catch (IOException e)
+        {
+            request.Done.TrySetException(new MgmtException(e, ErrorCode.MgmtUnavailableError, "the guest agent went away"));
+            await DropChannelAsync();
+            LoseIfOpen();
+        }
+    }
+
+    // guest-shutdown and its like: an error comes at once, success is silence or the end of the agent.
+    private async Task SendSilentAsync(AgentRequest request, CancellationToken any)
+    {
+        await _channel!.WriteAsync(request.Command, request.ArgumentsJson, any);
+        using var timer = new CancellationTokenSource(_times.SilentSuccess, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, any);
+        try
+        {
+            await _channel.AnswerAsync(request.Command, either.Token);
+            _outOfStep = false;
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or AgentNonsenseException)
+        {
+            // No error was said. Whatever comes later is skipped by the sync before the next command.
+        }
+        request.Done.TrySetResult(default);
+    }
+
+    private void LoseIfOpen()
+    {
+        lock (_gate)
+        {
+            if (_state == AgentState.Ready)
+            {
+                Become(AgentState.Lost);
+            }
+        }
+    }
+
+    private void FailQueued()
+    {
+        while (_queue.Reader.TryRead(out var request))
+        {
+            request.Done.TrySetException(Unavailable());
+            request.Dispose();
+        }
+    }
+
+    private async Task DropChannelAsync()
+    {
+        if (_channel is not null)
+        {
+            await _channel.DisposeAsync();
+            _channel = null;
+        }
+    }
+
+    private async Task SleepAsync(TimeSpan limit, CancellationToken stop)
+    {
+        using var timer = new CancellationTokenSource(limit, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, stop);
+        try
+        {
+            await _wake.Reader.ReadAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+}

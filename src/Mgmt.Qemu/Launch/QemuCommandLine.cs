@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Mgmt.Core;
+using Microsoft.Win32.SafeHandles;
+
+namespace Mgmt.Qemu;
+
+/// <summary>
+/// Writes QEMU's command line. A pure function of what is to run: no text of a user's gets in except a VM's name, its uuid and
+/// the kernel's command line, which is one argument of its own. All files are descriptors; formats are said, never probed.
+/// </summary>
+internal sealed class QemuCommandLine
+{
+    internal const int FirstDescriptor = 10;
+    internal const int HotplugPorts = 4;
+    internal const string AgentPortId = "agent";
+
+    private readonly List<string> _arguments = [];
+    private readonly List<InheritedFile> _files = [];
+
+    private QemuCommandLine()
+    {
+    }
+
+    /// <summary>The plan for a launch. ERRORS: QubesException for a volume without layers or with a format we do not know.</summary>
+    public static QemuPlan Build(VmLaunch launch, QemuHost host, string binary, int tcgCacheMiB)
+    {
+        var line = new QemuCommandLine();
+        line.Add(binary);
+        line.AddMachine(launch, host, tcgCacheMiB);
+        line.AddControl(launch);
+        line.AddBoot(launch);
+        foreach (var disk in launch.Disks)
+        {
+            line.AddDisk(disk, bootable: launch.Boot is null && disk.Name == VolumeName.Root);
+        }
+        return new QemuPlan([.. line._arguments], [.. line._files]);
+    }
+
+    private void AddMachine(VmLaunch launch, QemuHost host, int tcgCacheMiB)
+    {
+        Add("-name", $"guest={launch.Name.Value}");
+        Add("-uuid", launch.Uuid.ToString("D"));
+        Add("-smbios", QemuProcess.Mark(launch.StartGuid));
+        Add("-machine", "q35,usb=off,vmport=off,dump-guest-core=off");
+        Add("-accel", host.IsKvm ? "kvm" : Invariant($"tcg,tb-size={tcgCacheMiB}"));
+        Add("-cpu", host.CpuModel);
+        Add("-m", Invariant($"{launch.MemoryMiB}"));
+        Add("-smp", Invariant($"{launch.VirtualProcessors}"));
+        Add("-nodefaults", "-no-user-config");
+        Add("-display", "none");
+        Add("-rtc", "base=utc");
+        // A panic stops the guest, so that it can be looked at; a reset resets, and powering off ends the process.
+        Add("-device", "pvpanic");
+        Add("-action", "panic=pause,reboot=reset,shutdown=poweroff");
+        Add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+        Add("-S");
+    }
+
+    private void AddControl(VmLaunch launch)
+    {
+        var monitor = Inherit(InheritedKind.Monitor, null);
+        var rescue = Inherit(InheritedKind.Rescue, null);
+        var agent = Inherit(InheritedKind.Agent, null);
+        Add("-chardev", Invariant($"socket,id=monitor,fd={monitor},server=on,wait=off"), "-mon", "chardev=monitor,mode=control");
+        Add("-chardev", Invariant($"socket,id=rescue,fd={rescue},server=on,wait=off"), "-mon", "chardev=rescue,mode=control");
+        Add("-chardev", Invariant($"socket,id=agent,fd={agent},server=on,wait=off"));
+        // The console's last bytes, in QEMU's memory: whatever a guest prints takes no more (ringbuf-read gives them).
+        Add("-chardev", Invariant($"ringbuf,id=console,size={(launch.Debug ? 1 << 20 : 1 << 16)}"), "-serial", "chardev:console");
+        Add("-device", "virtio-serial-pci,id=channels,max_ports=16");
+        Add("-device", $"virtserialport,id={AgentPortId},bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0");
+        for (var i = 0; i < HotplugPorts; i++)
+        {
+            // pcie.0 itself takes no device later.
+            Add("-device", Invariant($"pcie-root-port,id=hotplug{i},chassis={i + 1},bus=pcie.0"));
+        }
+    }
+
+    private void AddBoot(VmLaunch launch)
+    {
+        if (launch.Boot is not { Kernel: { } kernel } boot)
+        {
+            return;
+        }
+        Add("-kernel", Invariant($"/proc/self/fd/{Inherit(InheritedKind.Boot, kernel)}"));
+        if (boot.Initramfs is { } initramfs)
+        {
+            Add("-initrd", Invariant($"/proc/self/fd/{Inherit(InheritedKind.Boot, initramfs)}"));
+        }
+        // An emulated serial port is slow: without debug the kernel says only what is wrong.
+        Add("-append", $"{launch.KernelOptions} console=ttyS0{(launch.Debug ? "" : " quiet")}".TrimStart());
+    }
+
+    private void AddDisk(OpenVolume disk, bool bootable)
+    {
+        var volume = disk.Name.ToString().ToLowerInvariant();
+        if (disk.Layers.IsEmpty)
+        {
+            throw new MgmtException(ErrorCode.QubesException, "volume %s has no image", volume);
+        }
+        // From the bottom up: a node must exist before another names it.
+        string? below = null;
+        for (var i = disk.Layers.Length - 1; i >= 0; i--)
+        {
+            var layer = disk.Layers[i];
+            var node = i == 0 ? volume : Invariant($"{volume}-{i}");
+            AddLayer(layer, node, below, readOnly: i > 0 || disk.ReadOnly || layer.ReadOnly);
+            below = node;
+        }
+        // A full host stops the guest instead of giving it errors.
+        Add("-device", $"virtio-blk-pci,id=disk-{volume},drive={volume},serial={volume},werror={(disk.ReadOnly ? "report" : "stop")}{(bootable ? ",bootindex=1" : "")}");
+    }
+
+    private void AddLayer(ImageLayer layer, string node, string? below, bool readOnly)
+    {
+        if (layer.Format is not ("raw" or "qcow2"))
+        {
+            throw new MgmtException(ErrorCode.QubesException, "unknown image format %s", layer.Format);
+        }
+        if (below is not null && layer.Format == "raw")
+        {
+            throw new MgmtException(ErrorCode.QubesException, "a raw image cannot stand on another");
+        }
+        var number = Inherit(readOnly ? InheritedKind.ReadOnlyImage : InheritedKind.Image, layer.File);
+        Add("-add-fd", Invariant($"fd={number},set={number}"));
+        Add("-blockdev", Json(json =>
+        {
+            json.WriteString("driver", "file");
+            json.WriteString("node-name", $"{node}-file");
+            json.WriteString("filename", Invariant($"/dev/fdset/{number}"));
+            Access(json, readOnly);
+        }));
+        Add("-blockdev", Json(json =>
+        {
+            json.WriteString("driver", layer.Format);
+            json.WriteString("node-name", node);
+            json.WriteString("file", $"{node}-file");
+            if (layer.Format == "qcow2")
+            {
+                // Said also when there is none, so that a name inside the image is never followed.
+                json.WriteString("backing", below);
+            }
+            Access(json, readOnly);
+        }));
+    }
+
+    private static void Access(Utf8JsonWriter json, bool readOnly)
+    {
+        json.WriteBoolean("read-only", readOnly);
+        if (!readOnly)
+        {
+            json.WriteString("discard", "unmap");
+        }
+    }
+
+    private int Inherit(InheritedKind kind, SafeFileHandle? file)
+    {
+        var number = FirstDescriptor + _files.Count;
+        _files.Add(new InheritedFile(number, kind, file));
+        return number;
+    }
+
+    private void Add(params ReadOnlySpan<string> arguments) => _arguments.AddRange(arguments);
+
+    private static string Json(Action<Utf8JsonWriter> members)
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream))
+        {
+            json.WriteStartObject();
+            members(json);
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(stream.ToArray());
+    }
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,185 @@
+using Mgmt.Core;
+
+namespace Mgmt.Qemu;
+
+internal sealed partial class QemuVm
+{
+    private const int OutputTailBytes = 1024;
+    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
+    private string? _shutdownReason;
+    private bool _shutdownByGuest;
+
+    // Follows events until the process ends or we let go; a monitor that breaks while the process lives is connected again.
+    private async Task FollowAsync()
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                var pump = PumpAsync(_monitor);
+                await Task.WhenAny(pump, _ended);
+                if (!_ended.IsCompleted)
+                {
+                    // The sockets of a dying process close a moment before it is gone.
+                    await Task.WhenAny(_ended, Task.Delay(DrainLimit, _time, _stop.Token));
+                }
+                if (_ended.IsCompletedSuccessfully)
+                {
+                    // SHUTDOWN may still be on its way to us.
+                    await Task.WhenAny(pump, Task.Delay(DrainLimit, _time));
+                    await FinishAsync(await _ended);
+                    return;
+                }
+                if (!_stop.IsCancellationRequested && !_ended.IsCompleted)
+                {
+                    await ReconnectAsync();
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+        catch (Exception e)
+        {
+            Log.FollowFailed(_log, _parts.Name, e);
+            Signal(new VmSignal.FaultChanged("qmp", true));
+        }
+    }
+
+    private async Task PumpAsync(QmpConnection monitor)
+    {
+        try
+        {
+            await foreach (var found in monitor.Events.ReadAllAsync(_stop.Token))
+            {
+                Handle(found);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    private void Handle(QmpEvent found)
+    {
+        switch (found.Name)
+        {
+            case "VSERPORT_CHANGE" when found.Text("id") == QemuCommandLine.AgentPortId:
+                _agent.PortChanged(found.IsTrue("open"));
+                break;
+            case "STOP" when _expectRunning:
+                Halted("outside");
+                break;
+            case "RESUME" when !_expectRunning:
+                _expectRunning = true;
+                Signal(new VmSignal.Resumed());
+                break;
+            // These two come before their STOP.
+            case "BLOCK_IO_ERROR" when found.Text("action") == "stop" && _expectRunning:
+                Halted(found.IsTrue("nospace") ? "no-space" : "io-error");
+                break;
+            case "GUEST_PANICKED" when found.Text("action") == "pause" && _expectRunning:
+                Halted("guest-panicked");
+                break;
+            case "SUSPEND":
+                Signal(new VmSignal.SuspendedByGuest());
+                break;
+            case "WAKEUP":
+                Signal(new VmSignal.WokenUp());
+                break;
+            case "RESET" when found.IsTrue("guest"):
+                Signal(new VmSignal.Reset());
+                break;
+            case "SHUTDOWN":
+                _shutdownReason = found.Text("reason") ?? "unknown";
+                _shutdownByGuest = found.IsTrue("guest");
+                if (_shutdownByGuest)
+                {
+                    Signal(new VmSignal.GuestShutdown(_shutdownReason));
+                }
+                break;
+        }
+    }
+
+    private void Halted(string reason)
+    {
+        _expectRunning = false;
+        Signal(new VmSignal.Stopped(reason));
+    }
+
+    private async Task ReconnectAsync()
+    {
+        Log.MonitorLost(_log, _parts.Name);
+        Signal(new VmSignal.FaultChanged("qmp", true));
+        await _monitor.DisposeAsync();
+        for (var pause = TimeSpan.FromSeconds(1); !_ended.IsCompleted; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                _monitor = await MonitorAccess.ConnectAsync(_parts.Name, _parts.Directory, _options.AdoptTimeout, _time, _log, _stop.Token);
+                await ReconcileAsync();
+                Signal(new VmSignal.FaultChanged("qmp", false));
+                return;
+            }
+            catch (MgmtException)
+            {
+                await Task.WhenAny(_ended, Task.Delay(pause, _time, _stop.Token));
+                _stop.Token.ThrowIfCancellationRequested();
+            }
+        }
+    }
+
+    // Events of the time without a monitor are lost: ask what is.
+    private async Task ReconcileAsync()
+    {
+        var running = await MonitorAccess.StateAsync(_monitor, _options.CommandTimeout, _stop.Token) == VmState.Running;
+        if (running == _expectRunning)
+        {
+            return;
+        }
+        if (running)
+        {
+            _expectRunning = true;
+            Signal(new VmSignal.Resumed());
+        }
+        else
+        {
+            Halted("outside");
+        }
+    }
+
+    private async Task FinishAsync(string? status)
+    {
+        var exit = Classify(status);
+        var output = _parts.Output is { } file ? Descriptors.Tail(file, OutputTailBytes) : "";
+        Log.Ended(_log, _parts.Name, Run.Pid, exit.Reason, exit.Crashed, output);
+        await _agent.DisposeAsync();
+        try
+        {
+            _parts.Directory.Remove();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.DirectoryStays(_log, _parts.Name, e);
+        }
+        Signal(new VmSignal.Exited(exit));
+        _signals.Writer.TryComplete();
+        _exited.TrySetResult(exit);
+    }
+
+    private VmExit Classify(string? status)
+    {
+        if (_shutdownByGuest)
+        {
+            return new VmExit(_shutdownReason == "guest-panic", _shutdownReason == "guest-panic" ? "guest-panicked" : "guest-shutdown");
+        }
+        // host-signal is SIGTERM, as from `machinectl terminate`: somebody with the right to do so ended it.
+        if (_killAsked || _shutdownReason is "host-qmp-quit" or "host-signal")
+        {
+            return new VmExit(false, "killed");
+        }
+        return new VmExit(true, status ?? "unseen");
+    }
+}

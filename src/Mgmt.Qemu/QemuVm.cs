@@ -1,0 +1,158 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Threading.Channels;
+using Mgmt.Core;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace Mgmt.Qemu;
+
+/// <summary>What a running VM is made of, handed over when it was launched or adopted.</summary>
+internal sealed record QemuVmParts(
+    string Name, VmRun Run, IReadOnlyCollection<string> Faults, VmState InitialState, long MemoryKiB, bool Adopted,
+    PidFd Process, RunDirectory Directory, QmpConnection Monitor, SafeFileHandle? Output);
+
+/// <summary>
+/// A VM's QEMU process: its monitor, its guest agent, and its end. One loop (QemuVm.Events.cs) turns what happens into signals.
+/// </summary>
+internal sealed partial class QemuVm : IRunningVm
+{
+    // At the bound the oldest is dropped: what a slow reader misses it can ask for. Exited is last and never dropped.
+    internal const int SignalCapacity = 1024;
+
+    private readonly QemuVmParts _parts;
+    private readonly QemuOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly ExitWatcher _watcher;
+    private readonly GuestAgentSession _agent;
+    private readonly Channel<VmSignal> _signals = Channel.CreateBounded<VmSignal>(
+        new BoundedChannelOptions(SignalCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private readonly TaskCompletionSource<VmExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task<string?> _ended;
+    private readonly Task _follow;
+    private volatile QmpConnection _monitor;
+    private volatile bool _killAsked;
+    // What we asked for last, or saw: a STOP or RESUME that agrees with it is no news.
+    private volatile bool _expectRunning;
+    private bool _disposed;
+
+    public QemuVm(QemuVmParts parts, QemuOptions options, ExitWatcher watcher, TimeProvider time, ILogger log)
+    {
+        _parts = parts;
+        _options = options;
+        _time = time;
+        _log = log;
+        _watcher = watcher;
+        _monitor = parts.Monitor;
+        _expectRunning = parts.InitialState == VmState.Running;
+        _agent = new GuestAgentSession(ConnectAgentAsync, state => Signal(new VmSignal.AgentChanged(state)), new AgentTimes(), time, log);
+        _agent.Start(maybeOpen: parts.Adopted);
+        _ended = watcher.Watch(parts.Process);
+        _follow = FollowAsync();
+    }
+
+    /// <inheritdoc/>
+    public VmRun Run => _parts.Run;
+
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Faults => _parts.Faults;
+
+    /// <inheritdoc/>
+    public VmState InitialState => _parts.InitialState;
+
+    /// <inheritdoc/>
+    public IGuestAgent Agent => _agent;
+
+    /// <inheritdoc/>
+    public ChannelReader<VmSignal> Signals => _signals.Reader;
+
+    /// <inheritdoc/>
+    public Task<VmExit> Exited => _exited.Task;
+
+    /// <inheritdoc/>
+    public Task ContinueAsync(CancellationToken cancellation) => SwitchAsync("cont", run: true, cancellation);
+
+    /// <inheritdoc/>
+    public Task PauseAsync(CancellationToken cancellation) => SwitchAsync("stop", run: false, cancellation);
+
+    /// <inheritdoc/>
+    public async Task PressPowerButtonAsync(CancellationToken cancellation) => await AskAsync("system_powerdown", cancellation);
+
+    /// <inheritdoc/>
+    public async Task KillAsync(CancellationToken cancellation)
+    {
+        _killAsked = true;
+        _parts.Process.Kill();
+        try
+        {
+            await _ended.WaitAsync(_options.KillTimeout, _time, cancellation);
+        }
+        catch (TimeoutException e)
+        {
+            throw new MgmtException(e, ErrorCode.MgmtTimeoutError, "the VM's process was killed and is not gone yet");
+        }
+    }
+
+    /// <inheritdoc/>
+    public VmUsage? Usage() =>
+        !_ended.IsCompleted && ProcessStat.TryRead(Run.Pid) is { } stat && stat.StartTicks == Run.StartTicks
+            ? new VmUsage(_parts.MemoryKiB, stat.ProcessorTime)
+            : null;
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+        _disposed = true;
+        _stop.Cancel();
+        await _follow;
+        await _agent.DisposeAsync();
+        await _monitor.DisposeAsync();
+        _watcher.Forget(_parts.Process);
+        _parts.Process.Dispose();
+        _parts.Output?.Dispose();
+        _signals.Writer.TryComplete();
+        _exited.TrySetCanceled();
+        _stop.Dispose();
+    }
+
+    private async Task SwitchAsync(string command, bool run, CancellationToken cancellation)
+    {
+        var before = _expectRunning;
+        _expectRunning = run;
+        try
+        {
+            await AskAsync(command, cancellation);
+        }
+        catch (MgmtException)
+        {
+            _expectRunning = before;
+            throw;
+        }
+    }
+
+    private async Task<JsonElement> AskAsync(string command, CancellationToken cancellation) =>
+        await _monitor.ExecuteAsync(command, null, _options.CommandTimeout, cancellation);
+
+    private async Task<Stream> ConnectAgentAsync(CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(_parts.Directory.AgentSocket), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private void Signal(VmSignal signal) => _signals.Writer.TryWrite(signal);
+}

@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Mgmt.Cli.Rendering;
+
+/// <summary>
+/// Standard output: a table that fits the terminal when there is one, else lines of cells between tabs without a
+/// heading, or JSON when asked for. Cells are string, bool, long or null.
+/// </summary>
+internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
+{
+    private readonly StreamWriter _writer = new(terminal.Out, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
+
+    public bool Json => json;
+
+    /// <summary>A list. In JSON: an array of objects whose members are named like the columns.</summary>
+    public void Table(string[] columns, IReadOnlyList<object?[]> rows)
+    {
+        if (json)
+        {
+            WriteJson(writer => WriteRows(writer, columns, rows));
+        }
+        else if (terminal.OutIsTerminal)
+        {
+            // In a method of its own, so that the library is loaded only here.
+            TerminalTable.Write(_writer, terminal.Width(), columns, rows.Select(row => row.Select(cell => PlainText.OneLine(Text(cell))).ToArray()));
+        }
+        else
+        {
+            foreach (var row in rows)
+            {
+                _writer.WriteLine(string.Join('\t', row.Select(cell => PlainText.Cell(Text(cell)))));
+            }
+        }
+    }
+
+    /// <summary>Facts about one thing. In JSON: an object.</summary>
+    public void Facts(IReadOnlyList<KeyValuePair<string, string>> facts)
+    {
+        if (json)
+        {
+            WriteJson(writer => WriteObject(writer, facts.Select(fact => KeyValuePair.Create(fact.Key, (object?)fact.Value))));
+        }
+        else
+        {
+            Table(["name", "value"], [.. facts.Select(fact => new object?[] { fact.Key, fact.Value })]);
+        }
+    }
+
+    /// <summary>One value. In JSON: an object with that one member.</summary>
+    public void Value(string name, string value)
+    {
+        if (json)
+        {
+            Facts([new(name, value)]);
+        }
+        else
+        {
+            _writer.WriteLine(terminal.OutIsTerminal ? PlainText.Lines(value) : value);
+        }
+    }
+
+    /// <summary>A line of text.</summary>
+    public void Line(string text) => _writer.WriteLine(text);
+
+    /// <summary>Cells of a line between tabs.</summary>
+    public void Cells(IEnumerable<string> cells) => _writer.WriteLine(string.Join('\t', cells.Select(PlainText.Cell)));
+
+    /// <summary>JSON from elsewhere, laid out for people when they look.</summary>
+    public void Element(JsonElement element) => WriteJson(element.WriteTo);
+
+    /// <summary>An object on a line of its own, whoever looks.</summary>
+    public void JsonLine(Action<Utf8JsonWriter> write) => WriteJson(write, indented: false);
+
+    /// <summary>Bytes as they are; on a terminal as text that ends with a newline.</summary>
+    public async Task BytesAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (terminal.OutIsTerminal)
+        {
+            var text = PlainText.Lines(Encoding.UTF8.GetString(bytes.Span));
+            _writer.Write(text.Length == 0 || text.EndsWith('\n') ? text : text + "\n");
+            return;
+        }
+        await FlushAsync(cancellationToken);
+        await terminal.Out.WriteAsync(bytes, cancellationToken);
+    }
+
+    public Task FlushAsync(CancellationToken cancellationToken) => _writer.FlushAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => _writer.DisposeAsync();
+
+    private static string Text(object? cell) => cell switch
+    {
+        null => "",
+        bool truth => truth ? "yes" : "no",
+        _ => Convert.ToString(cell, CultureInfo.InvariantCulture)!,
+    };
+
+    private static void WriteRows(Utf8JsonWriter writer, string[] columns, IReadOnlyList<object?[]> rows)
+    {
+        writer.WriteStartArray();
+        foreach (var row in rows)
+        {
+            WriteObject(writer, columns.Zip(row, KeyValuePair.Create));
+        }
+        writer.WriteEndArray();
+    }
+
+    private static void WriteObject(Utf8JsonWriter writer, IEnumerable<KeyValuePair<string, object?>> members)
+    {
+        writer.WriteStartObject();
+        foreach (var (name, value) in members)
+        {
+            writer.WritePropertyName(name);
+            switch (value)
+            {
+                case null: writer.WriteNullValue(); break;
+                case bool truth: writer.WriteBooleanValue(truth); break;
+                case long number: writer.WriteNumberValue(number); break;
+                default: writer.WriteStringValue(Text(value)); break;
+            }
+        }
+        writer.WriteEndObject();
+    }
+
+    private void WriteJson(Action<Utf8JsonWriter> write) => WriteJson(write, terminal.OutIsTerminal);
+
+    private void WriteJson(Action<Utf8JsonWriter> write, bool indented)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = indented, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            write(writer);
+        }
+        _writer.WriteLine(Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));
+    }
+}

@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Mgmt.Cli.Rendering;
+using Mgmt.Core;
+
+namespace Mgmt.Cli;
+
+/// <summary>One run of one verb.</summary>
+internal sealed record Run(ParseResult Parse, Daemon Daemon, Output Output, Terminal Terminal, TimeProvider Time)
+{
+    public T? Get<T>(Option<T> option) => Parse.GetValue(option);
+
+    public T? Get<T>(Argument<T> argument) => Parse.GetValue(argument);
+
+    /// <summary>A line for people, on standard error.</summary>
+    public void Tell(string message) => Terminal.Error.WriteLine($"mgmtctl: {PlainText.OneLine(message)}");
+
+    /// <summary>
+    /// Does the same to each VM; one that refuses does not keep the others from being asked, and is named in its line.
+    /// The exit code is 126 when one was denied, else 1 when one refused.
+    /// </summary>
+    public async Task<int> EachAsync(IReadOnlyList<string> vms, bool together, Func<string, Task> act)
+    {
+        var exitCode = ExitCode.Done;
+        async Task OneAsync(string vm)
+        {
+            try
+            {
+                await act(vm);
+            }
+            catch (MgmtException error) when (vms.Count > 1)
+            {
+                Tell($"{vm}: {error.Message}");
+                exitCode = Math.Max(exitCode, ExitCode.Of(error.Code));
+            }
+        }
+        if (together)
+        {
+            await Task.WhenAll(vms.Select(OneAsync));
+            return exitCode;
+        }
+        foreach (var vm in vms)
+        {
+            await OneAsync(vm);
+        }
+        return exitCode;
+    }
+}

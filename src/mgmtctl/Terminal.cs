@@ -1,0 +1,35 @@
+namespace Mgmt.Cli;
+
+/// <summary>Where mgmtctl runs: its streams, whether people look at them, and its environment.</summary>
+internal sealed class Terminal
+{
+    public required Stream Out { get; init; }
+
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Opened by the few verbs that were told to read, never before.</summary>
+    public required Func<Stream> OpenInput { get; init; }
+
+    public bool InputIsTerminal { get; init; }
+
+    public bool OutIsTerminal { get; init; }
+
+    public bool ErrorIsTerminal { get; init; }
+
+    /// <summary>Columns of the terminal; asked only when there is one.</summary>
+    public Func<int> Width { get; init; } = () => 80;
+
+    public Func<string, string?> Variable { get; init; } = _ => null;
+
+    public static Terminal OfProcess() => new()
+    {
+        Out = new StandardOutput(),
+        Error = Console.Error,
+        OpenInput = Console.OpenStandardInput,
+        InputIsTerminal = !Console.IsInputRedirected,
+        OutIsTerminal = !Console.IsOutputRedirected,
+        ErrorIsTerminal = !Console.IsErrorRedirected,
+        Width = TerminalWidth.Get,
+        Variable = Environment.GetEnvironmentVariable,
+    };
+}

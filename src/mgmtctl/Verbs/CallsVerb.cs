@@ -1,0 +1,29 @@
+using System.CommandLine;
+using Mgmt.Cli.Formats;
+
+namespace Mgmt.Cli.Verbs;
+
+/// <summary>calls: what the daemon is busy with.</summary>
+internal static class CallsVerb
+{
+    private static readonly string[] Columns = ["id", "method", "source", "target", "age_ms"];
+
+    public static Command Create(CommandLine cli)
+    {
+        var id = new Argument<string>("ID") { Description = "The call, as calls lists it" };
+        var cancel = cli.Verb("cancel", "Cancel a call that runs", ["mgmtctl calls cancel 17"], [id], async (run, token) =>
+        {
+            await run.Daemon.CallAsync("mgmt.call.Cancel", run.Get(id)!, Daemon.Host, "", token);
+            return ExitCode.Done;
+        });
+        return cli.Verb("calls", "List the calls that run now, or cancel one", ["mgmtctl calls", "mgmtctl calls cancel 17"], [cancel], async (run, token) =>
+        {
+            var lines = await run.Daemon.LinesAsync("mgmt.call.List", "", Daemon.Host, token);
+            run.Output.Table(Columns, [.. lines.Select(KeyValues.OfWords).Select(Row)]);
+            return ExitCode.Done;
+        });
+    }
+
+    /// <summary>SHAPE: <c>ID method=… source=… target=… age_ms=N</c>.</summary>
+    private static object?[] Row(IReadOnlyList<KeyValuePair<string, string>> words) => [words[0].Key, .. Columns[1..].Select(words.Find)];
+}
