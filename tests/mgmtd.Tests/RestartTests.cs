@@ -206,6 +206,47 @@ public sealed class RestartTests
         await daemon.OkAsync("mgmt.Info");
     }
 
+    [Test]
+    public async Task A_state_that_a_newer_mgmtd_wrote_is_refused_with_a_sentence()
+    {
+        await using var daemon = await DaemonProcess.StartAsync();
+        await daemon.StopAsync();
+        await using (var file = File.OpenWrite(Path.Combine(daemon.StateDirectory, "state.db")))
+        {
+            // PRAGMA user_version: four bytes, big endian. SOURCE: the SQLite database file format.
+            file.Position = 60;
+            await file.WriteAsync(new byte[] { 0, 0, 0, 99 });
+        }
+        var (code, output) = await DaemonProcess.RunAsync(new DaemonOptions { StateDirectory = daemon.StateDirectory });
+        Assert.That(code, Is.EqualTo(1), output);
+        Assert.That(output, Does.Contain("mgmtd: ").And.Contain("was written by a newer mgmtd (schema 99"));
+    }
+
+    [Test]
+    public async Task A_request_that_is_cut_off_by_the_daemons_stop_gets_an_answer()
+    {
+        await using var daemon = await DaemonProcess.StartAsync();
+        var cut = daemon.SendRawAsync("mgmt.vm.List dom0 name dom0\0"u8.ToArray(), halfClose: false);
+        await daemon.OkAsync("mgmt.Info");
+        Assert.That(await daemon.StopAsync(), Is.Zero);
+        var failure = (Reply.Failure)ReplyParser.Parse(await cut);
+        Assert.That(failure.Type, Is.EqualTo("MgmtCancelledError"), failure.Message);
+    }
+
+    [Test]
+    public async Task A_broken_policy_leaves_only_dom0_in_where_the_configuration_says_deny()
+    {
+        await using var daemon = await DaemonProcess.StartAsync(new DaemonOptions
+        {
+            Config = """{ "broken-policy": "deny" }""",
+            Policy = new Dictionary<string, string>(StringComparer.Ordinal) { ["20-test.policy"] = "mgmt.vm.tag.List * vault vault allow\n" },
+        });
+        await daemon.OkAsync("mgmt.vm.tag.List", "vault", source: "vault");
+        await daemon.WritePolicyAsync("21-broken.policy", "nonsense\n");
+        await daemon.RefusedAsync(ErrorCode.PermissionDenied, "mgmt.vm.tag.List", "vault", source: "vault");
+        await daemon.OkAsync("mgmt.vm.tag.List", "vault");
+    }
+
     [TestCase("""{ "no-such-setting": 1 }""", "unknown setting no-such-setting")]
     [TestCase("""{ "max-connections": 1 }""", "max-connections has to be a number from 16 to 65536")]
     [TestCase("""{ "front-end-uids": [4294967296] }""", "front-end-uids")]

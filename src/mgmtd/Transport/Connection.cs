@@ -11,6 +11,7 @@ namespace Mgmt.Daemon;
 internal sealed class Connection : IDisposable
 {
     private readonly CancellationTokenSource _deadline;
+    private readonly CancellationToken _daemon;
     private readonly TimeSpan _limit;
     private byte[] _buffer = ArrayPool<byte>.Shared.Rent(RequestHeader.MaxHeaderBytes + 1);
     private int _filled;
@@ -20,6 +21,7 @@ internal sealed class Connection : IDisposable
     {
         Socket = socket;
         _limit = deadline;
+        _daemon = cancellation;
         _deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         _deadline.CancelAfter(deadline);
     }
@@ -88,6 +90,10 @@ internal sealed class Connection : IDisposable
             var read = await Socket.ReceiveAsync(_buffer.AsMemory(_filled), SocketFlags.None, _deadline.Token);
             _filled += read;
             return read > 0;
+        }
+        catch (OperationCanceledException error) when (_daemon.IsCancellationRequested)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtCancelledError, "The daemon is shutting down");
         }
         catch (OperationCanceledException error)
         {
