@@ -91,7 +91,8 @@ try
     });
     await host.StartAsync(CancellationToken.None);
     var announcing = new Announcements(store, policy, machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
-    var serving = listener.RunAsync(lifetime.ApplicationStopping);
+    using var ending = new CancellationTokenSource();
+    var serving = listener.RunAsync(lifetime.ApplicationStopping, ending.Token);
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
@@ -101,6 +102,8 @@ try
     ServiceManager.Notify("STOPPING=1");
     Log.Stopping(logs.CreateLogger("mgmtd"));
     streams.Shutdown();
+    await streams.ClosedAsync(TimeSpan.FromSeconds(1));
+    await ending.CancelAsync();
     await Task.WhenAll(serving, announcing, starting);
     return 0;
 }

@@ -14,7 +14,7 @@ internal sealed class Startup(VmAdopter adopter, Autostarter autostarter, VmStar
             var stillTrying = await adopter.AdoptAllAsync(cancellation);
             foreach (var name in isNew ? startedAtFirst : [])
             {
-                await starter.StartAsync(name, cancellation);
+                await TryStartAsync(name, cancellation);
             }
             await autostarter.RunAsync(cancellation);
             await stillTrying;
@@ -22,6 +22,19 @@ internal sealed class Startup(VmAdopter adopter, Autostarter autostarter, VmStar
         catch (OperationCanceledException)
         {
             // The daemon stops while it starts.
+        }
+        catch (MgmtException error)
+        {
+            Log.StartupFailed(log, error);
+        }
+    }
+
+    /// <summary>One that fails stops no other.</summary>
+    private async Task TryStartAsync(VmName name, CancellationToken cancellation)
+    {
+        try
+        {
+            await starter.StartAsync(name, cancellation);
         }
         catch (MgmtException error)
         {

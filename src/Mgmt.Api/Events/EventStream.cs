@@ -12,13 +12,16 @@ internal sealed class EventStream(
     string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, bool saysWhyItEnds)
 {
     private const int Page = 512;
-    private readonly Channel<JournalEntry?> _queue = Channel.CreateBounded<JournalEntry?>(new BoundedChannelOptions(queueLength) { SingleReader = true });
     private readonly EventJournal _journal = store.Journal;
+    private readonly Channel<JournalEntry?> _queue = Channel.CreateBounded<JournalEntry?>(new BoundedChannelOptions(queueLength) { SingleReader = true });
     private StreamEnd? _end;
-    private long _lastBookmark = clock.GetTimestamp();
     private ulong _position;
+    private long _lastBookmark = clock.GetTimestamp();
 
     private bool WithCursors => filter.WithCursor;
+
+    /// <summary>The VM itself, not an earlier one of the same name whose removal is replayed.</summary>
+    private bool IsRemoved => store.Current.Find(destination.Uuid) is null;
 
     /// <summary>Makes the stream look at the policy again.</summary>
     internal void Wake() => _queue.Writer.TryWrite(null);
@@ -54,8 +57,12 @@ internal sealed class EventStream(
             await SendAsync(MgmtEvent.Global("gone", ("oldest", _journal.Oldest.ToString())), cancellation);
         }
         await sink.FlushAsync(cancellation);
-        // Removed between the beginning of the call and the subscription: no event will tell.
-        if (IsThere() && (!replay || await ReplayAsync(from.Sequence, cancellation)))
+        if (IsRemoved)
+        {
+            // Between the beginning of the call and the subscription: no event will tell.
+            _end = StreamEnd.Removed;
+        }
+        else if (!replay || await ReplayAsync(from.Sequence, cancellation))
         {
             await FollowAsync(cancellation);
         }
@@ -84,9 +91,11 @@ internal sealed class EventStream(
         while (_position < until)
         {
             var page = _journal.Read(_position, Page);
-            if (page.Count == 0)
+            if (page.Count == 0 || page[0].Sequence != _position + 1)
             {
-                break;
+                // What comes next was pruned while this subscriber read: resuming by its cursor says gone.
+                _end = StreamEnd.Slow;
+                return false;
             }
             foreach (var entry in page.TakeWhile(e => e.Sequence <= until))
             {
@@ -95,7 +104,6 @@ internal sealed class EventStream(
                     return false;
                 }
             }
-            _position = Math.Max(_position, Math.Min(until, page[^1].Sequence));
             await sink.FlushAsync(cancellation);
         }
         return true;
@@ -105,17 +113,13 @@ internal sealed class EventStream(
     {
         while (await WaitAsync(cancellation))
         {
-            if (WithCursors && clock.GetElapsedTime(_lastBookmark) >= bookmarkInterval)
-            {
-                // Also when all that happens is filtered out, so that its cursor moves on.
-                await BookmarkAsync(cancellation);
-            }
             while (_queue.Reader.TryRead(out var entry))
             {
                 if (entry is null ? !MayStay() : entry.Sequence > _position && !await DeliverAsync(entry, cancellation))
                 {
                     return;
                 }
+                await BookmarkIfDueAsync(cancellation);
             }
             await sink.FlushAsync(cancellation);
         }
@@ -129,55 +133,55 @@ internal sealed class EventStream(
         {
             try
             {
-                return await waiting.WaitAsync(bookmarkInterval, clock, cancellation);
+                var due = bookmarkInterval - clock.GetElapsedTime(_lastBookmark);
+                return await waiting.WaitAsync(due > TimeSpan.Zero ? due : TimeSpan.Zero, clock, cancellation);
             }
             catch (TimeoutException)
             {
-                await BookmarkAsync(cancellation);
+                await BookmarkIfDueAsync(cancellation);
+                await sink.FlushAsync(cancellation);
             }
         }
         return await waiting;
     }
 
-    private async Task BookmarkAsync(CancellationToken cancellation)
+    /// <summary>Also between events: a filter may keep a busy host's subscriber waiting for ever, and bookmarks are how its cursor moves on.</summary>
+    private async ValueTask BookmarkIfDueAsync(CancellationToken cancellation)
     {
-        _lastBookmark = clock.GetTimestamp();
-        await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
-        await sink.FlushAsync(cancellation);
+        if (WithCursors && clock.GetElapsedTime(_lastBookmark) >= bookmarkInterval)
+        {
+            _lastBookmark = clock.GetTimestamp();
+            await SendAsync(MgmtEvent.Global("bookmark"), cancellation);
+        }
     }
 
     /// <summary>False when the stream is over.</summary>
     private async Task<bool> DeliverAsync(JournalEntry entry, CancellationToken cancellation)
     {
         _position = entry.Sequence;
+        var happened = entry.Event;
+        if (happened is { Name: "domain-delete", Subject: "" } && happened["vm"] == destination.Name.Value && IsRemoved)
+        {
+            _end = StreamEnd.Removed;
+            return false;
+        }
         if (!MayStay())
         {
             return false;
         }
-        var happened = entry.Event;
         if (IsForDestination(happened) && filter.Matches(happened.Subject, happened.Name) && visibility.Sees(subscriber, happened))
         {
             await SendAsync(happened, cancellation);
         }
-        // By its UUID: what is replayed may tell of an earlier VM of that name.
-        return happened is not { Name: "domain-delete", Subject: "" } || happened["vm"] != destination.Name.Value || IsThere();
-    }
-
-    private bool IsThere()
-    {
-        if (store.Current.Find(destination.Uuid) is not null)
-        {
-            return true;
-        }
-        _end = StreamEnd.Removed;
-        return false;
+        return true;
     }
 
     private bool IsForDestination(MgmtEvent happened) => destination.Class == VmClass.AdminVM || happened.Subject == destination.Name.Value;
 
     private bool MayStay()
     {
-        if (visibility.MayOpen(subscriber, destination.Name))
+        // Nobody may open a stream of a VM that is not there; its domain-delete, soon to come, ends this one.
+        if (IsRemoved || visibility.MayOpen(subscriber, destination.Name))
         {
             return true;
         }

@@ -38,6 +38,16 @@ public sealed class EventStreams(StateStore store, EventVisibility visibility, T
         }
     }
 
+    /// <summary>After <see cref="Shutdown"/>: waits until the subscribers were told, at most for so long.</summary>
+    public async Task ClosedAsync(TimeSpan limit)
+    {
+        var began = clock.GetTimestamp();
+        while (!_open.IsEmpty && clock.GetElapsedTime(began) < limit)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), clock, CancellationToken.None);
+        }
+    }
+
     /// <summary>Serves one subscriber until it or the daemon ends the stream. ERRORS: MgmtBusyError before anything was sent.</summary>
     public Task ServeAsync(string subscriber, VmRecord destination, EventFilter filter, IEventSink sink, CancellationToken cancellation) =>
         ServeAsync(subscriber, destination, filter, sink, saysWhyItEnds: true, cancellation);

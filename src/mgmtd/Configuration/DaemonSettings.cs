@@ -65,7 +65,7 @@ internal sealed record DaemonSettings
             Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
             Group = file.Text("group") ?? "mgmt",
-            FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(t => uint.Parse(t, CultureInfo.InvariantCulture))],
+            FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(ParseUid)],
             AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
             BrokenPolicyDenies = file.OneOf("broken-policy", "keep", "deny") == "deny",
             UidBase = file.Number("uid-base", 100_000, 2_147_000_000) ?? 1_900_000_000,
@@ -78,6 +78,10 @@ internal sealed record DaemonSettings
         file.RefuseUnread();
         return settings;
     }
+
+    private static uint ParseUid(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var uid)
+        ? uid
+        : throw new FormatException($"front-end-uids has to be an array of user numbers, not {text}");
 
     private static void CheckBackend(string backend)
     {

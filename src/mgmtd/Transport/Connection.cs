@@ -102,6 +102,10 @@ internal sealed class Connection : IDisposable
         {
             return Took(await Socket.ReceiveAsync(_buffer.AsMemory(_filled), SocketFlags.None, _deadline.Token));
         }
+        catch (OperationCanceledException error) when (_cancellation.IsCancellationRequested)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtCancelledError, "The daemon is shutting down");
+        }
         catch (OperationCanceledException error)
         {
             throw new MgmtException(error, ErrorCode.MgmtTimeoutError, "The request did not end within %s s; close your side for writing after the payload", Text((int)_limit.TotalSeconds));

@@ -47,7 +47,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
     {
         try
         {
-            await ReplyAsync(socket, new(ErrorCode.MgmtBusyError, "Too many connections; try again later"), false, CancellationToken.None);
+            await ReplyAsync(socket, new(ErrorCode.MgmtBusyError, "Too many connections; try again later"), false);
         }
         catch (SocketException error)
         {
@@ -74,7 +74,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         catch (MgmtException error)
         {
             dispatcher.Refused(caller, error);
-            await ReplyAsync(connection.Socket, error, session is not null && IsAdmin(session), cancellation);
+            await ReplyAsync(connection.Socket, error, session is not null && IsAdmin(session));
             return;
         }
         await RunAsync(connection, session, cancellation);
@@ -105,7 +105,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         }
         if (result.Error is { } error)
         {
-            await ReplyAsync(connection.Socket, error, IsAdmin(session), CancellationToken.None);
+            await ReplyAsync(connection.Socket, error, IsAdmin(session));
             return;
         }
         await SendOkAsync(connection, result.Content);
@@ -126,12 +126,11 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         await SendAllAsync(socket, rest, limit.Token);
     }
 
-    private async Task ReplyAsync(Socket socket, MgmtException error, bool admin, CancellationToken cancellation)
+    private async Task ReplyAsync(Socket socket, MgmtException error, bool admin)
     {
         var output = new ArrayBufferWriter<byte>(256);
         ReplyWriter.WriteException(output, error, settings.Debug ? error.ToString() : "", admin);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
-        limit.CancelAfter(SocketEventSink.SendDeadline);
+        using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
         await SendAllAsync(socket, output.WrittenMemory, limit.Token);
     }
 

@@ -9,16 +9,16 @@ internal sealed class Listener(Socket socket, ConnectionHandler handler, int max
 {
     private int _open;
 
-    /// <summary>Accepts until the token ends; returns when the last connection is closed.</summary>
-    internal async Task RunAsync(CancellationToken cancellation)
+    /// <summary>Accepts until the first token ends; connections go on until the second does. Returns when the last one is closed.</summary>
+    internal async Task RunAsync(CancellationToken accepting, CancellationToken serving)
     {
-        while (!cancellation.IsCancellationRequested)
+        while (!accepting.IsCancellationRequested)
         {
             try
             {
-                var accepted = await socket.AcceptAsync(cancellation);
+                var accepted = await socket.AcceptAsync(accepting);
                 Interlocked.Increment(ref _open);
-                ThreadPool.UnsafeQueueUserWorkItem(static state => state.Listener.Serve(state.Accepted, state.Cancellation), (Listener: this, Accepted: accepted, Cancellation: cancellation), preferLocal: false);
+                ThreadPool.UnsafeQueueUserWorkItem(static state => state.Listener.Serve(state.Accepted, state.Cancellation), (Listener: this, Accepted: accepted, Cancellation: serving), preferLocal: false);
             }
             catch (OperationCanceledException)
             {

@@ -1,0 +1,23 @@
+namespace Mgmt.Testing;
+
+/// <summary>How a test wants its daemon.</summary>
+public sealed record DaemonOptions
+{
+    /// <summary>A test host as a document (docs/test-host.md); null for <c>test:///default</c>.</summary>
+    public string? Host { get; init; }
+
+    /// <summary>Rule files by name, beside those of the default policy.</summary>
+    public IReadOnlyDictionary<string, string> Policy { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>Whether the policy directory begins with the repository's default policy.</summary>
+    public bool WithDefaultPolicy { get; init; } = true;
+
+    /// <summary>The configuration file's text; null for an empty one.</summary>
+    public string? Config { get; init; }
+
+    /// <summary>Another daemon's state directory, or null for one of its own.</summary>
+    public string? StateDirectory { get; init; }
+
+    /// <summary>Another daemon's run directory, or null for one of its own.</summary>
+    public string? RunDirectory { get; init; }
+}
