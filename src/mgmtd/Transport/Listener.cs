@@ -4,21 +4,38 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
-/// <summary>Accepts connections and hands each to the pool, so that no call's work delays the next accept.</summary>
+/// <summary>
+/// Accepts connections in a few loops at once. A call whose request has arrived is mostly answered within microseconds, so each loop
+/// begins it where it stands; the others accept meanwhile, and whatever has to be waited for goes on elsewhere.
+/// </summary>
 internal sealed class Listener(Socket socket, ConnectionHandler handler, int maxConnections, ILogger<Listener> log)
 {
+    /// <summary>Accepts between which a loop lets the pool's other work run: without, a busy socket would keep its threads for itself.</summary>
+    private const int AcceptsInARow = 8;
+
     private int _open;
 
     /// <summary>Accepts until the first token ends; connections go on until the second does. Returns when the last one is closed.</summary>
     internal async Task RunAsync(CancellationToken accepting, CancellationToken serving)
     {
-        while (!accepting.IsCancellationRequested)
+        var loops = Math.Max(2, Environment.ProcessorCount);
+        await Task.WhenAll(Enumerable.Range(0, loops).Select(_ => Task.Run(() => AcceptAsync(accepting, serving), CancellationToken.None)));
+        await DrainAsync();
+    }
+
+    private async Task AcceptAsync(CancellationToken accepting, CancellationToken serving)
+    {
+        for (var accepts = 1; !accepting.IsCancellationRequested; accepts++)
         {
             try
             {
                 var accepted = await socket.AcceptAsync(accepting);
                 Interlocked.Increment(ref _open);
-                ThreadPool.UnsafeQueueUserWorkItem(static state => state.Listener.Serve(state.Accepted, state.Cancellation), (Listener: this, Accepted: accepted, Cancellation: serving), preferLocal: false);
+                Serve(accepted, serving);
+                if (accepts % AcceptsInARow == 0)
+                {
+                    await Task.Yield();
+                }
             }
             catch (OperationCanceledException)
             {
@@ -31,7 +48,6 @@ internal sealed class Listener(Socket socket, ConnectionHandler handler, int max
                 await Task.Delay(TimeSpan.FromMilliseconds(50), CancellationToken.None);
             }
         }
-        await DrainAsync();
     }
 
     private void Serve(Socket accepted, CancellationToken cancellation)
