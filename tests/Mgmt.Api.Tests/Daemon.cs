@@ -54,7 +54,8 @@ internal sealed class Daemon : IAsyncDisposable
         await File.WriteAllTextAsync(Path.Combine(PolicyPath, "30-test.policy"), policy);
         Store = await StateStore.OpenAsync(new() { Directory = Path.Combine(_directory, "state"), Seed = () => Test.Seed, TimeProvider = clock }, CancellationToken.None);
         Policy = new([new(PolicyPath, false)], new() { FoldManagementServices = true, BuiltinRule = true }, Path.Combine(_directory, "last-good"), TimeProvider.System, NullLogger.Instance);
-        Gate = new(Policy, Store);
+        var removed = new RemovedVms();
+        Gate = new(Policy, Store, removed);
         Notices = new(Store, NullLogger<PolicyNotices>.Instance);
         Audit = new(audit ?? AuditPath, auditRequired, TimeProvider.System, NullLogger<AuditLog>.Instance);
         Pools = new(drivers, NullLogger<PoolSet>.Instance);
@@ -65,7 +66,7 @@ internal sealed class Daemon : IAsyncDisposable
         Watcher = new(Services);
         Starter = new(Services, Watcher);
         Stopper = new(Services, Watcher);
-        Maker = new(Services);
+        Maker = new(Services, removed);
         Adopter = new(Services, Watcher);
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);

@@ -151,6 +151,19 @@ public sealed class EventTests : DaemonFixture
     }
 
     [Test]
+    public async Task Who_follows_vms_by_their_tag_hears_of_their_end()
+    {
+        await MakeVmAsync("followed");
+        await Daemon.OkAsync("mgmt.vm.tag.Set", "followed", "seen");
+        await using var events = await Daemon.EventsAsync("event=domain-delete", source: "work");
+        await MakeVmAsync("unfollowed");
+        await Daemon.OkAsync("mgmt.vm.Remove", "unfollowed");
+        await Daemon.OkAsync("mgmt.vm.Remove", "followed");
+        var heard = await events.UntilAsync(e => e.Name == "domain-delete");
+        Assert.That(heard[^1]["vm"], Is.EqualTo("followed"));
+    }
+
+    [Test]
     public async Task A_stream_on_a_vm_has_that_vms_events_and_ends_when_it_is_removed()
     {
         await MakeVmAsync("mortal");

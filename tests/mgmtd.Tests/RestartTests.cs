@@ -266,4 +266,12 @@ public sealed class RestartTests
         Assert.That(code, Is.EqualTo(1), output);
         Assert.That(output, Does.Contain("mgmtd: ").And.Contain("$.vms.x.color"));
     }
+
+    [Test]
+    public async Task A_document_with_a_value_that_no_property_takes_is_refused()
+    {
+        var (code, output) = await DaemonProcess.RunAsync(new DaemonOptions { Host = """{ "vms": { "x": { "class": "TemplateVM", "properties": { "label": "red", "memory": "abc" } } } }""" });
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(output, Does.Contain("Property memory of x in the host document"));
+    }
 }

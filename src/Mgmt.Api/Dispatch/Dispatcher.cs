@@ -28,8 +28,9 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
         }
     }
 
-    /// <summary>For input that never became a request: the audit line of an error found by the transport.</summary>
-    public void Refused(Caller caller, MgmtException error) => audit.Write(new(calls.NextId(), null, null, caller, null, error.Code.ToString(), TimeSpan.Zero));
+    /// <summary>The audit line of an error found by the transport: of a request that never had a header (null), or never its end.</summary>
+    public void Refused(CallSession? session, Caller caller, MgmtException error) =>
+        audit.Write(new(session?.Context?.Id ?? calls.NextId(), session?.Request, null, caller, null, error.Code.ToString(), session is null ? TimeSpan.Zero : clock.GetElapsedTime(session.Began)));
 
     /// <summary>Carries a call out. Never throws.</summary>
     public async ValueTask<CallResult> RunAsync(CallSession session, CallInput input, CancellationToken cancellation)
