@@ -192,7 +192,8 @@ public sealed partial class DaemonProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
     }
 
-    private static string[] Program()
+    /// <summary>The words that start mgmtd: MGMTD_BINARY, else out/bin/mgmtd, else what was built beside the tests.</summary>
+    public static string[] Program()
     {
         if (Environment.GetEnvironmentVariable("MGMTD_BINARY") is { Length: > 0 } given)
         {
