@@ -32,6 +32,15 @@ internal sealed class QemuAdoptionTests
         }
     }
 
+    [SetUp]
+    public async Task Serve()
+    {
+        if (Daemon.HasExited)
+        {
+            await Daemon.StartAgainAsync();
+        }
+    }
+
     [Test]
     public async Task A_running_vm_is_adopted_and_no_event_is_lost_or_doubled()
     {
@@ -62,8 +71,8 @@ internal sealed class QemuAdoptionTests
     {
         await Daemon.OkAsync("mgmt.vm.Start", "idle");
         await Daemon.OkAsync("mgmt.vm.Pause", "idle");
-        await Daemon.KillHardAsync();
-        await Daemon.StartAgainAsync();
+        // Asked to stop, not killed: that ends no VM either.
+        await Daemon.RestartAsync();
         await StateAsync("idle", "Paused");
         await Daemon.OkAsync("mgmt.vm.Unpause", "idle");
         Assert.That(await Daemon.StateAsync("idle"), Is.EqualTo("Running"));
@@ -131,6 +140,56 @@ internal sealed class QemuAdoptionTests
         Assert.That(await Daemon.StateAsync("idle"), Is.EqualTo("Halted"));
         await Daemon.OkAsync("mgmt.vm.Start", "idle");
         await Daemon.OkAsync("mgmt.vm.Kill", "idle");
+    }
+
+    [TestCase("domain-pre-start")]
+    [TestCase("domain-pre-spawn")]
+    [TestCase("domain-spawn")]
+    public async Task A_start_that_a_kill_cuts_off_is_finished_or_undone(string at)
+    {
+        var since = await Daemon.CursorAsync();
+        Task starting;
+        await using (var events = await Daemon.EventsAsync("since=now\nsubject=idle"))
+        {
+            starting = Daemon.CallAsync("mgmt.vm.Start", "idle");
+            await events.NextAsync(at);
+        }
+        await Daemon.KillHardAsync();
+        try
+        {
+            await starting;
+        }
+        catch (MgmtException)
+        {
+            // Nobody was left to answer.
+        }
+        await Daemon.StartAgainAsync();
+        await using var told = await Daemon.EventsAsync($"since={since}\nsubject=idle\nevent=domain-start*");
+        var outcome = (await QemuDaemon.UntilAsync(told, e => e.Name is "domain-start" or "domain-start-failed"))[^1].Name;
+        Assert.That(await Daemon.StateAsync("idle"), Is.EqualTo(outcome == "domain-start" ? "Running" : "Halted"));
+        Assert.That(await ProcessesAsync("idle"), Is.EqualTo(outcome == "domain-start" ? 1 : 0));
+        await Daemon.OkAsync("mgmt.vm.Start", "idle");
+        await Daemon.OkAsync("mgmt.vm.Kill", "idle");
+        Assert.That(await ProcessesAsync("idle"), Is.Zero);
+    }
+
+    /// <summary>How many processes run the VM, whatever the daemon thinks of it.</summary>
+    private async Task<int> ProcessesAsync(string vm)
+    {
+        var uuid = (await Daemon.OkAsync("mgmt.vm.property.Get", vm, "uuid")).Split(' ')[^1];
+        return Directory.EnumerateDirectories("/proc").Count(directory => CommandLine(directory).Contains($"\0-uuid\0{uuid}\0", StringComparison.Ordinal));
+    }
+
+    private static string CommandLine(string directory)
+    {
+        try
+        {
+            return int.TryParse(Path.GetFileName(directory), out _) ? File.ReadAllText(Path.Combine(directory, "cmdline")) : "";
+        }
+        catch (IOException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Adoption goes on after the daemon serves.</summary>

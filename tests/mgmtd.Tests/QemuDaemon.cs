@@ -21,10 +21,8 @@ internal sealed class QemuDaemon : IAsyncDisposable
         {
             Requirement.Missing("the tests on QEMU need root");
         }
-        if (!Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(path => File.Exists(Path.Combine(path, "qemu-system-x86_64"))))
-        {
-            Requirement.Missing("qemu-system-x86_64 is missing");
-        }
+        Requirement.Program("qemu-system-x86_64");
+        Requirement.Program("setpriv");
         GuestFiles.Require();
         var daemon = new QemuDaemon(await DaemonProcess.StartAsync(options ?? new() { Backend = "qemu:///system", Config = """{ "machined": false }""" }));
         try
@@ -89,7 +87,7 @@ internal sealed class QemuDaemon : IAsyncDisposable
         await Process.DisposeAsync();
     }
 
-    /// <summary>An image of the guest's kernel, as an administrator puts it there, and the template.</summary>
+    /// <summary>The guest's kernel, as an administrator puts it there, and the template.</summary>
     private async Task FurnishAsync()
     {
         var kernel = Directory.CreateDirectory(Path.Combine(Process.StateDirectory, "pools", "linux-kernel", "demo")).FullName;

@@ -14,6 +14,7 @@ internal sealed class QemuSessionTests
     [Test]
     public async Task A_plain_user_boots_a_vm_that_only_they_reach()
     {
+        Requirement.Program("socat");
         await using var qemu = await QemuDaemon.StartAsync(new DaemonOptions { Backend = "qemu:///session", Uid = Uid });
         await qemu.MakeVmAsync("mine");
         await qemu.ReadyAsync("mine");
