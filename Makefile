@@ -16,7 +16,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_CLI_UI_LANGUAGE := en
 
-# Composite: program and framework compiled as one. Starts in 60 % of the time that separate images take, for 10 MB more memory.
+# Composite: program and framework compiled as one, which takes a third off the start. What mgmtd does not use stays out (mgmtd.csproj).
 # Not trimmed: the trimmer warns about Serilog, and a warning is not to be hidden.
 # The publishing has intermediate files of its own (--artifacts-path), so it and the test builds do not undo each other's restore.
 PUBLISH := $(DOTNET) publish -c Release -r linux-x64 --self-contained --artifacts-path out/publish -v q \
@@ -60,7 +60,7 @@ run: build guest ## a VM of the demo guest under a throw-away mgmtd, through mgm
 test: build guest ## build the solution and run every test; ends with "N passed, N failed, N skipped"
 	@tests/run-tests
 
-bench: build ## the benchmarks
+bench: build guest ## the benchmarks
 	@tests/bench/run-bench
 
 guest: ## the small guest that tests and the demo boot, into out/guest

@@ -14,10 +14,10 @@ internal static class Logging
     {
         var logger = new LoggerConfiguration()
             .MinimumLevel.Is(settings.Debug ? LogEventLevel.Debug : LogEventLevel.Information)
-            .MinimumLevel.Override("Microsoft", LogEventLevel.Warning)
             .WriteTo.Console(outputTemplate: Plain, standardErrorFromLevel: LogEventLevel.Verbose, formatProvider: System.Globalization.CultureInfo.InvariantCulture)
             .CreateLogger();
         logging.ClearProviders();
+        logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddProvider(new SerilogLoggerProvider(logger, dispose: true));
     }
 }

@@ -8,20 +8,13 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
-/// <summary>The host that a backend URI stands for: what runs VMs, what keeps disks, what a new store begins with.</summary>
-internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IReadOnlyList<IPoolDriver> PoolDrivers, HostSeed Seed, IReadOnlyList<VmName> StartedAtFirst)
+/// <summary>The host that a backend URI stands for: what runs VMs, what keeps disks, which VMs a new store starts.</summary>
+internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst)
 {
-    /// <summary>ERRORS: MgmtException with a sentence.</summary>
-    internal static async Task<Platform> OpenAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation) =>
-        settings.IsTest ? OpenTest(settings, clock) : await OpenQemuAsync(settings, clock, logs, cancellation);
+    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, test.Drivers, test.Started);
 
-    private static Platform OpenTest(DaemonSettings settings, TimeProvider clock)
-    {
-        var test = TestHostDefinition.Load(settings.Backend, clock);
-        return new(test.Backend, test.Machines, test.Drivers, test.Seed, test.Started);
-    }
-
-    private static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
+    /// <summary>Tries out QEMU and KVM. ERRORS: MgmtUnavailableError with a sentence.</summary>
+    internal static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
     {
         // A session has no right to make machines: the registry stays off and nothing waits for it.
         var machines = new MachinedRegistry(new MachinedOptions { Enabled = settings.Machined && !settings.IsSession }, clock, logs.CreateLogger<MachinedRegistry>());
@@ -33,10 +26,11 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
             new Qcow2Driver(settings.PoolRoots, logs.CreateLogger<Qcow2Driver>(), clock),
             new LinuxKernelDriver(settings.PoolRoots, logs.CreateLogger<LinuxKernelDriver>(), clock),
         ];
-        return new(backend, machines, drivers, FreshHost, []);
+        return new(backend, machines, drivers, []);
     }
 
-    private static HostSeed FreshHost { get; } = new(
+    /// <summary>What a new store of a real host begins with.</summary>
+    internal static HostSeed FreshHost { get; } = new(
         [HostSeed.Dom0],
         HostSeed.DefaultLabels,
         [new(PoolName.Parse("default"), "qcow2", VmRecord.Empty), new(PoolName.Parse("linux-kernel"), "linux-kernel", VmRecord.Empty)],

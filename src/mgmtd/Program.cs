@@ -42,15 +42,13 @@ try
 {
     ServerSocket.PrepareDirectory(settings);
 
-    // What the host is: its VMs, its disks, its registry of machines.
-    var platform = await Platform.OpenAsync(settings, clock, logs, CancellationToken.None);
-    await using var backend = platform.Backend;
-    await using var machines = platform.Machines;
+    // What the host is: its VMs, its disks, its registry of machines. Found out while the store and the policy are read.
+    await using var opening = PlatformOpening.Begin(settings, clock, logs);
 
     // What must survive, and who may do what.
     await using var store = await StateStore.OpenAsync(new StateStoreOptions
     {
-        Directory = settings.StateDirectory, Seed = () => SeedCheck.Run(platform.Seed), JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
+        Directory = settings.StateDirectory, Seed = () => SeedCheck.Run(opening.Seed()), JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
         TimeProvider = clock, Logger = logs.CreateLogger<StateStore>(),
     }, CancellationToken.None);
     await using var policy = new PolicyStore(
@@ -63,16 +61,17 @@ try
     await using var notices = new PolicyNotices(store, logs.CreateLogger<PolicyNotices>());
 
     // What it can do.
+    var platform = await opening.OpenedAsync();
     await using var pools = new PoolSet(platform.PoolDrivers, logs.CreateLogger<PoolSet>());
     await pools.OpenAllAsync(store.Current, CancellationToken.None);
     var properties = new PropertyTable(HostProbe.Facts(pools));
-    var services = new LifecycleServices(store, backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
+    var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, backend, machines, pools, audit, streams, calls, clock);
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, clock);
     var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls));
     var dispatcher = new Dispatcher(table, store, gate, notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
@@ -91,7 +90,7 @@ try
         audit.Reopen();
     });
     await host.StartAsync(CancellationToken.None);
-    var announcing = new Announcements(store, policy, machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
+    var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
     var serving = listener.RunAsync(lifetime.ApplicationStopping, ending.Token);
     ServiceManager.Notify("READY=1");

@@ -13,6 +13,9 @@ namespace Mgmt.Core;
 /// </summary>
 internal sealed partial class DocumentReader
 {
+    // Not Enum.TryParse: that takes numbers and other spellings too.
+    private static readonly Dictionary<string, VmClass> Classes = Enum.GetValues<VmClass>().ToDictionary(c => c.ToString(), StringComparer.Ordinal);
+
     private readonly HashSet<int> _qids = [];
     private readonly HashSet<Guid> _uuids = [];
 
@@ -69,10 +72,7 @@ internal sealed partial class DocumentReader
 
     private static VmClass Class(DocumentNode node, bool isDom0)
     {
-        var text = node.Text();
-        // Not Enum.TryParse: that takes numbers and other spellings too.
-        var vmClass = Enum.GetValues<VmClass>().Where(c => c.ToString() == text).Select(c => (VmClass?)c).FirstOrDefault()
-            ?? throw node.Refuse("is not a class of VMs");
+        var vmClass = Classes.TryGetValue(node.Text(), out var known) ? known : throw node.Refuse("is not a class of VMs");
         return vmClass == VmClass.AdminVM == isDom0 ? vmClass : throw node.Refuse("dom0 and only dom0 is an AdminVM");
     }
 
