@@ -5,9 +5,10 @@ namespace Mgmt.Policy;
 /// <summary>What came of loading: a set, or all the mistakes that stand in its way.</summary>
 public sealed class PolicyLoad
 {
-    internal PolicyLoad(PolicySet? set, ImmutableArray<PolicyDiagnostic> errors, ImmutableArray<PolicyFile> inputs, ImmutableArray<string> listed, ImmutableArray<string> includeDirectories)
+    internal PolicyLoad(PolicySet? set, ImmutableArray<Rule> rules, ImmutableArray<PolicyDiagnostic> errors, ImmutableArray<PolicyFile> inputs, ImmutableArray<string> listed, ImmutableArray<string> includeDirectories)
     {
         Set = set;
+        Rules = rules;
         Errors = errors;
         Inputs = inputs;
         Listed = listed;
@@ -19,6 +20,9 @@ public sealed class PolicyLoad
 
     /// <summary>Every mistake, in load order, at most 1000; empty when there is a set.</summary>
     public IReadOnlyList<PolicyDiagnostic> Errors { get; }
+
+    /// <summary>The rules that could be read, also when there are errors, in load order.</summary>
+    internal ImmutableArray<Rule> Rules { get; }
 
     /// <summary>The files that were read, each once, in load order.</summary>
     internal ImmutableArray<PolicyFile> Inputs { get; }

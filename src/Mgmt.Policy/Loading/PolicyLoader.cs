@@ -30,8 +30,9 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
         ImmutableArray<PolicyFile> inputs = [.. _inputs];
         if (options.BuiltinRule)
             _rules.Add(BuiltinRule());
-        var set = errors.IsEmpty ? new PolicySet([.. _rules], inputs, options) : null;
-        return new PolicyLoad(set, errors, inputs, [.. _listed], [.. _includeDirectories]);
+        ImmutableArray<Rule> rules = [.. _rules];
+        var set = errors.IsEmpty ? new PolicySet(rules, inputs, options) : null;
+        return new PolicyLoad(set, rules, errors, inputs, [.. _listed], [.. _includeDirectories]);
     }
 
     // The union of the directories by file name, the first directory winning, in the order of the names.

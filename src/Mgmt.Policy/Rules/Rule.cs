@@ -25,7 +25,10 @@ internal sealed class Rule
     public required PolicyAction Action { get; init; }
     public Token? Redirect { get; init; }
     public Token? DefaultTarget { get; init; }
+
+    /// <summary>As written; null and empty both mean the target's default.</summary>
     public string? User { get; init; }
+
     public bool Notify { get; init; }
     public bool Autostart { get; init; } = true;
 
