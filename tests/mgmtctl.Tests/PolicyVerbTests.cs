@@ -154,6 +154,20 @@ public sealed class PolicyVerbTests
         Assert.That((json.GetProperty("decision").GetString(), json.GetProperty("text").GetString(), json.GetProperty("tags")[0].GetProperty("change").GetString()), Is.EqualTo(("allow", "mgmt.vm.Start * mgmt @tag:secret allow", "remove")));
     }
 
+    [Test]
+    [CancelAfter(60_000)]
+    public async Task Diff_and_graph_draw_on_rules_and_vms(CancellationToken token)
+    {
+        Write("etc/30-x.policy", "mgmt.vm.Start * mgmt @tag:secret allow\n");
+        Write("new/30-x.policy", "mgmt.vm.Start * mgmt @tag:team allow\n");
+        var diff = new Ctl("/nonexistent");
+        var code = await diff.RunAsync(token, "policy", "diff", Path.Join(_directory, "etc"), Path.Join(_directory, "new"), "--system-info", Path.Join(_directory, "vms.json"));
+        Assert.That((code, diff.Out), Is.EqualTo((0, "mgmt.vm.Start\t+\tmgmt\tvault\tallow\tdeny\t30-x.policy:1\t-\nmgmt.vm.Start\t+\tmgmt\twork\tdeny\tallow\t-\t30-x.policy:1\n")));
+        var graph = new Ctl("/nonexistent");
+        Assert.That(await RunAsync(graph, ["policy", "graph"]), Is.Zero);
+        Assert.That(graph.Out, Is.EqualTo("digraph policy {\n  \"mgmt\" -> \"vault\" [color=red, label=\"mgmt.vm.Start\"];\n}\n"));
+    }
+
     // Gives how many answers offer less than the engine does, which is the one difference that may be.
     private static int Compare(JsonElement expected, JsonElement actual)
     {

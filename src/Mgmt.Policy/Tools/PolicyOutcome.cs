@@ -6,6 +6,9 @@ namespace Mgmt.Policy;
 /// <param name="Message">A sentence: why, and where the call goes.</param>
 public sealed record PolicyOutcome(string Decision, string Rule, string Message)
 {
+    /// <summary>Where an allowed call goes; null for a management call, which the daemon serves, and for anything but allow.</summary>
+    public string? GoesTo { get; init; }
+
     /// <summary>Asks a set. A service `mgmt.X` or `admin.X` is a management call, anything else the pure language.</summary>
     /// <param name="set">The set.</param>
     /// <param name="request">The question.</param>
@@ -24,7 +27,7 @@ public sealed record PolicyOutcome(string Decision, string Rule, string Message)
         return decision switch
         {
             PolicyDecision.Allow { Refused: { } refused } => new PolicyOutcome("deny", rule, $"allowed by {rule}, but {refused}"),
-            PolicyDecision.Allow allow => new PolicyOutcome("allow", rule, $"allowed by {rule}, goes to {allow.Target}"),
+            PolicyDecision.Allow allow => new PolicyOutcome("allow", rule, $"allowed by {rule}, goes to {allow.Target}") { GoesTo = allow.Target },
             PolicyDecision.Ask ask => new PolicyOutcome("ask", rule, $"asked for by {rule}, one of {string.Join(", ", ask.Targets)}"),
             PolicyDecision.Deny deny => new PolicyOutcome("deny", rule, deny.Message),
             PolicyDecision.RequestError error => new PolicyOutcome("deny", rule, error.Message),

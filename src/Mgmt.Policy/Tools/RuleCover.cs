@@ -44,7 +44,7 @@ internal sealed class RuleCover
     }
 
     // admin.X and mgmt.X are one service to the daemon.
-    private static string? Fold(string? service) =>
+    public static string? Fold(string? service) =>
         service is not null && service.StartsWith("admin.", StringComparison.Ordinal) ? "mgmt." + service["admin.".Length..] : service;
 
     private static string?[] Wider(string? word) => word is null ? [null] : [word, null];

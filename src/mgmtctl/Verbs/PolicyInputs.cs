@@ -62,9 +62,12 @@ internal static class PolicyInputs
         var plus = call.IndexOf('+', StringComparison.Ordinal);
         var (service, argument) = plus < 0 ? (call, "") : (call[..plus], call[plus..]);
         var value = argument.IndexOf('+', Math.Min(1, argument.Length));
-        return SetsValue(service) && value > 0
-            ? new PolicyRequest(service, argument[..value], source, target) { ValueArgument = argument }
-            : new PolicyRequest(service, argument, source, target);
+        if (!SetsValue(service) || value < 0)
+        {
+            return new PolicyRequest(service, argument, source, target);
+        }
+        // An empty value is asked by the name alone.
+        return new PolicyRequest(service, argument[..value], source, target) { ValueArgument = value == argument.Length - 1 ? null : argument };
     }
 
     private static bool SetsValue(string service) =>
