@@ -12,6 +12,9 @@ public sealed record PolicyOptions
     /// <summary>Whether the live set leaves only `builtin:1` in force while the files are broken, instead of the last good set.</summary>
     public bool DenyWhenBroken { get; init; }
 
-    /// <summary>Whether files outside of the policy directories may not be included.</summary>
+    /// <summary>Whether files outside of the policy directories (and of <see cref="LegacyDirectory"/>) may not be included, also not by way of a link.</summary>
     public bool ConfineIncludes { get; init; }
+
+    /// <summary>The directory of per-service files that `!compat-4.0` reads; absolute.</summary>
+    public string LegacyDirectory { get; init; } = "/etc/qubes-rpc/policy";
 }

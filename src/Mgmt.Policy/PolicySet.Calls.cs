@@ -21,11 +21,13 @@ public sealed partial class PolicySet
         var valid = CheckedRequest.Check(request, domains);
         if (valid.Error is not null)
             return new CallDecision(false, false, None, valid.Error, true);
-        // What the caller said decides, not what it was turned into: a name nobody has stays @default for the rules.
-        var meansDom0 = request.Target.Length == 0 || request.Target == Spelling.Default || Spelling.IsDom0(request.Target);
-        var order = Find(request, valid.Source, meansDom0 ? Spelling.Dom0 : valid.Target, domains);
+        var order = Find(request, valid.Source, CallTarget(request.Target, valid.Target), domains);
         return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order]);
     }
+
+    /// <summary>What the rules see as a call's target. What the caller said decides, not what it was turned into: a name nobody has stays `@default`.</summary>
+    internal static string CallTarget(string requested, string valid) =>
+        requested.Length == 0 || requested == Spelling.Default || Spelling.IsDom0(requested) ? Spelling.Dom0 : valid;
 
     private static CallDecision Decide(Rule rule)
     {

@@ -27,7 +27,7 @@ public sealed partial class PolicySet
         };
     }
 
-    private int Find(PolicyRequest request, string source, string target, IDomainDirectory domains)
+    internal int Find(PolicyRequest request, string source, string target, IDomainDirectory domains)
     {
         var matcher = new TokenMatcher(_index.Ids, domains);
         var sources = new TokenSet();
@@ -60,7 +60,7 @@ public sealed partial class PolicySet
         }
         if (!rule.Autostart && !IsRunning(target, domains))
             return Deny(rule, DenyReason.Autostart, $"target {target} is denied because it would require autostart", rule.Notify);
-        return new PolicyDecision.Allow(target, rule.User, rule.Autostart) { Rule = rule.Text, Notify = rule.Notify, Refused = Refusal(source, target, domains) };
+        return new PolicyDecision.Allow(target, UserOf(rule), rule.Autostart) { Rule = rule.Text, Notify = rule.Notify, Refused = Refusal(source, target, domains) };
     }
 
     // What qrexec finds out only when it carries the call out.
@@ -86,7 +86,7 @@ public sealed partial class PolicySet
         var preselected = rule.DefaultTarget is { } token ? DefaultTarget(token, source, domains) : null;
         if (preselected is not null && !targets.Contains(preselected, StringComparer.Ordinal))
             preselected = null;
-        return new PolicyDecision.Ask(targets, preselected, rule.User, rule.Autostart) { Rule = rule.Text, Notify = rule.Notify };
+        return new PolicyDecision.Ask(targets, preselected, UserOf(rule), rule.Autostart) { Rule = rule.Text, Notify = rule.Notify };
     }
 
     private static string? DefaultTarget(Token token, string source, IDomainDirectory domains) => token.Kind switch
@@ -95,6 +95,9 @@ public sealed partial class PolicySet
         TokenKind.DispVm => domains.Find(source)?.DefaultDispvm is { } template ? Spelling.DispVmPrefix + template : null,
         _ => token.Text,
     };
+
+    // An empty user= is as if there were none.
+    private static string? UserOf(Rule rule) => rule.User is { Length: > 0 } user ? user : null;
 
     private static bool IsRunning(string target, IDomainDirectory domains) =>
         Spelling.IsDom0(target) || (!target.StartsWith('@') && domains.Find(target)?.PowerState == "Running");

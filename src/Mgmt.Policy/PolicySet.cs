@@ -29,6 +29,10 @@ public sealed partial class PolicySet
     /// <summary>How many rules there are, the built-in one included.</summary>
     public int RuleCount => _rules.Length;
 
+    internal ImmutableArray<Rule> Rules => _rules;
+
+    internal RuleIndex Index => _index;
+
     /// <summary>What loads but does not do what it seems to: in a folded set, management rules that send a call elsewhere than dom0.</summary>
     public IReadOnlyList<PolicyDiagnostic> Warnings => [.. _rules.Where(SendsManagementElsewhere).Select(DescribeElsewhere)];
 
@@ -42,9 +46,9 @@ public sealed partial class PolicySet
         return new PolicyLoader(source, options).Load();
     }
 
-    private bool SendsManagementElsewhere(Rule rule) =>
-        _fold && rule.Redirect is { Kind: not TokenKind.AdminVm } && rule.Service is { } service
-        && (service.StartsWith("mgmt.", StringComparison.Ordinal) || service.StartsWith("admin.", StringComparison.Ordinal));
+    internal bool IsAbout(Rule rule, string service) => rule.Service is null || RuleIndex.SameService(rule.Service, service, _fold);
+
+    private bool SendsManagementElsewhere(Rule rule) => _fold && rule.Redirect is { Kind: not TokenKind.AdminVm } && rule.Service is { } service && Spelling.IsManagement(service);
 
     private static PolicyDiagnostic DescribeElsewhere(Rule rule) =>
         new(rule.File, rule.Line, 1, $"target={rule.Redirect?.Text} sends a management call away: such a call is refused, only dom0 serves it");

@@ -15,6 +15,9 @@ public sealed class PolicySource
 
     internal IPolicyFiles Files { get; }
 
+    /// <summary>In place of the options' legacy directory; null for that one.</summary>
+    internal PolicyDirectory? Legacy { get; init; }
+
     /// <summary>Directories on disk, the first one winning: a file of it hides the same name in the later ones.</summary>
     /// <param name="directories">The runtime directory first, then the configured ones.</param>
     public static PolicySource FromDirectories(params IReadOnlyList<PolicyDirectory> directories) =>
@@ -30,14 +33,14 @@ public sealed class PolicySource
         var byPath = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         foreach (var (name, bytes) in files)
             byPath[Path.GetFullPath(name, root)] = bytes;
-        return new([new PolicyDirectory(root)], new MemoryFiles(byPath));
+        return new([new PolicyDirectory(root)], new MemoryFiles(byPath, new HashSet<string>(StringComparer.Ordinal) { root }));
     }
 
     /// <summary>The same source with one file changed, to check a change before it is made.</summary>
     /// <param name="path">Absolute, or relative to the last directory.</param>
     /// <param name="bytes">The file's new content; null removes it.</param>
     public PolicySource With(string path, ReadOnlyMemory<byte>? bytes) =>
-        new(Directories, new OverlayFiles(Files, Path.GetFullPath(path, Directories[^1].Path), bytes));
+        new(Directories, new OverlayFiles(Files, Path.GetFullPath(path, Directories[^1].Path), bytes)) { Legacy = Legacy };
 
     private static string Normalise(string path) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
 }

@@ -96,21 +96,22 @@ public sealed class PolicyStore : IAsyncDisposable
             Log.Loaded(_logger, load.Set.Digest, load.Set.RuleCount, load.Set.Files.Count);
             return new PolicySnapshot(load.Set, false, _time.GetUtcNow(), []);
         }
-        var set = (_options.DenyWhenBroken ? null : Restore()) ?? Empty();
+        var kept = _options.DenyWhenBroken ? null : Restore();
+        var set = kept?.Set ?? Empty();
         Log.Broken(_logger, load.Errors.Count, set.Digest, load.Errors[0]);
-        return new PolicySnapshot(set, true, _time.GetUtcNow(), load.Errors);
+        return new PolicySnapshot(set, true, kept?.Time ?? _time.GetUtcNow(), load.Errors);
     }
 
-    private PolicySet? Restore()
+    private LastGoodSet? Restore()
     {
-        var set = _lastGood.Load(_options, out var problem);
+        var kept = _lastGood.Load(_options, out var problem);
         if (problem is not null)
             Log.NotRestored(_logger, _lastGoodPath, problem);
-        _savedDigest = set?.Digest;
-        return set;
+        _savedDigest = kept?.Set.Digest;
+        return kept;
     }
 
-    private PolicySet Empty() => new PolicyLoader(new PolicySource([], new MemoryFiles(new Dictionary<string, ReadOnlyMemory<byte>>())), _options).Load().Set!;
+    private PolicySet Empty() => new PolicyLoader(new PolicySource([], new MemoryFiles(new Dictionary<string, ReadOnlyMemory<byte>>(), new HashSet<string>())), _options).Load().Set!;
 
     private void Apply(PolicyLoad load)
     {
@@ -143,7 +144,7 @@ public sealed class PolicyStore : IAsyncDisposable
             return;
         try
         {
-            _lastGood.Save(_source.Directories, load.Inputs, load.Set.Digest, _time.GetUtcNow());
+            _lastGood.Save(_source.Directories, load, load.Set.Digest, _time.GetUtcNow());
             _savedDigest = load.Set.Digest;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

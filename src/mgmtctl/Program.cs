@@ -35,6 +35,7 @@ internal static class Program
             CallsVerb.Create(cli),
             CallVerb.Create(cli),
             ExportVerb.Create(cli),
+            PolicyVerb.Create(cli),
             CompletionVerb.Script(cli),
             CompletionVerb.Words(cli));
         return cli;

@@ -6,10 +6,6 @@ namespace Mgmt.Policy.Tests;
 [TestFixture]
 public sealed class PolicyCaseTests
 {
-    // Sets with !include-dir or !compat-4.0, load errors for now.
-    private static readonly HashSet<string> Unsupported = [.. "6 7 8 10 15 17 36 37 39 40 42 45 46 54 56 72 73 75 80 89 90 94 98 100 105 106 111 113 115 118 119 126 131 146 148 152 158 160 163 164 165 169 170 171 174 176 179 201 206 208 210 211 212 213 214 220 223 225 231 233 236 237 238 242 245 250 257 258"
-        .Split(' ').Select(number => "1001:" + number)];
-
     public static IEnumerable<TestCaseData> Cases() => File
         .ReadLines(Path.Join(AppContext.BaseDirectory, "vectors", "policy-cases.jsonl"))
         .Select(line => JsonDocument.Parse(line).RootElement)
@@ -20,19 +16,16 @@ public sealed class PolicyCaseTests
     {
         using var directory = new TemporaryDirectory();
         var subject = json.GetProperty("case");
-        var load = PolicySet.Load(Write(subject, directory), Sets.Pure);
+        var load = PolicySet.Load(Write(subject, directory), Sets.Pure with { LegacyDirectory = directory["old"] });
         var expected = json.GetProperty("expect");
         if (expected.ValueKind == JsonValueKind.Object)
-            CheckError(expected, load);
-        else if (Unsupported.Contains(subject.GetProperty("id").GetString()!))
-            Assert.That(load.Errors.Select(error => error.Message), Has.Some.EndsWith("is not supported yet"));
+            CheckError(expected, load, directory["old"]);
         else
-            CheckAnswers(subject, expected, load);
+            CheckAnswers(subject, expected, load, directory["old"]);
     }
 
     [Test]
-    public void Unsupported_cases_are_68_of_260() =>
-        Assert.That((Cases().Count(), Unsupported.Count), Is.EqualTo((260, 68)));
+    public void All_260_cases_are_there() => Assert.That(Cases().Count(), Is.EqualTo(260));
 
     private static PolicySource Write(JsonElement subject, TemporaryDirectory directory)
     {
@@ -40,6 +33,8 @@ public sealed class PolicyCaseTests
         WriteFiles(subject.GetProperty("policy"), etc, etc);
         if (subject.TryGetProperty("runtime_policy", out var runtime))
             WriteFiles(runtime, directory["run"], etc);
+        if (subject.TryGetProperty("legacy_policy", out var legacy))
+            WriteFiles(legacy, directory["old"], etc);
         return PolicySource.FromDirectories(new PolicyDirectory(directory["run"], MayBeMissing: true), new PolicyDirectory(etc));
     }
 
@@ -55,19 +50,17 @@ public sealed class PolicyCaseTests
         }
     }
 
-    private static void CheckError(JsonElement expected, PolicyLoad load)
+    private static void CheckError(JsonElement expected, PolicyLoad load, string legacy)
     {
         Assert.That(load.Set, Is.Null);
         if (expected.TryGetProperty("line", out var line) && line.ValueKind == JsonValueKind.Number)
         {
-            var file = expected.GetProperty("file").GetString()!;
-            var errors = load.Errors.Where(error => !error.Message.EndsWith("is not supported yet")).ToList();
-            if (!file.StartsWith("old:"))
-                Assert.That(errors.Select(error => (error.File, error.Line)), Does.Contain((file.Replace("run:", ""), line.GetInt32())));
+            var file = Place(expected.GetProperty("file").GetString()!, legacy);
+            Assert.That(load.Errors.Select(error => (error.File, error.Line)), Does.Contain((file, line.GetInt32())));
         }
     }
 
-    private static void CheckAnswers(JsonElement subject, JsonElement expected, PolicyLoad load)
+    private static void CheckAnswers(JsonElement subject, JsonElement expected, PolicyLoad load, string legacy)
     {
         Assert.That(load.Errors, Is.Empty);
         var domains = TestDomains.Parse(subject.GetProperty("system_info"));
@@ -76,7 +69,7 @@ public sealed class PolicyCaseTests
         for (var i = 0; i < requests.Count; i++)
         {
             var request = Parse(requests[i]);
-            Check(expected[i], load.Set!.Evaluate(request, domains), domains.Find(request.Source), request.ToString());
+            Check(expected[i], load.Set!.Evaluate(request, domains), domains.Find(request.Source), legacy, request.ToString());
         }
     }
 
@@ -89,14 +82,14 @@ public sealed class PolicyCaseTests
         };
     }
 
-    private static void Check(JsonElement expected, PolicyDecision actual, DomainInfo? source, string about)
+    private static void Check(JsonElement expected, PolicyDecision actual, DomainInfo? source, string legacy, string about)
     {
         if (expected.TryGetProperty("error", out _))
         {
             Assert.That(actual, Is.TypeOf<PolicyDecision.RequestError>(), about);
             return;
         }
-        Assert.That(actual.Rule, Is.EqualTo(Text(expected, "rule")?.Replace("run:", "")), about);
+        Assert.That(actual.Rule, Is.EqualTo(Text(expected, "rule") is { } rule ? Place(rule, legacy) : null), about);
         var narrowed = expected.GetProperty("decision").GetString() == "ask" && CheckAsk(expected, actual, source, about);
         if (!narrowed)
             Assert.That(actual.Notify, Is.EqualTo(expected.GetProperty("notify").GetBoolean()), about);
@@ -130,6 +123,8 @@ public sealed class PolicyCaseTests
         Assert.That((ask.User, ask.Autostart), Is.EqualTo((User(expected), expected.GetProperty("autostart").GetBoolean())), about);
         return false;
     }
+
+    private static string Place(string text, string legacy) => text.Replace("run:", "").Replace("old:", legacy + "/");
 
     // The engine keeps an empty user= and then treats it as none.
     private static string? User(JsonElement json) => Text(json, "user") is { Length: > 0 } user ? user : null;

@@ -94,6 +94,71 @@ public sealed class PolicyStoreTests
         Assert.That(restarted.Current.Errors, Is.Not.Empty);
     }
 
+    [Test]
+    public async Task A_set_kept_over_a_restart_is_as_old_as_its_file_says()
+    {
+        await using (Open())
+        {
+        }
+        var stored = new DateTimeOffset(2020, 2, 3, 4, 5, 6, TimeSpan.Zero);
+        var text = File.ReadAllText(_directory["last-good"]);
+        File.WriteAllText(_directory["last-good"], System.Text.RegularExpressions.Regex.Replace(text, "(?m)^time .*$", $"time {stored:O}"));
+        _directory.Write("etc/30-x.policy", "oops");
+        await using var restarted = Open();
+        Assert.That((restarted.Current.Stale, restarted.Current.Since, Rule(restarted.Current)), Is.EqualTo((true, stored, "30-x.policy:1")));
+    }
+
+    [Test]
+    public async Task A_set_with_whole_directories_and_old_files_stays_over_a_restart()
+    {
+        Directory.CreateDirectory(_directory["etc/empty"]);
+        Directory.CreateDirectory(_directory["elsewhere"]);
+        _directory.Write("old/t+x", "work work allow");
+        _directory.Write("etc/d/10-x.policy", "s * work work allow");
+        _directory.Write("etc/30-x.policy", $"!include-dir empty\n!include-dir {_directory["elsewhere"]}\n!include-dir d\n!compat-4.0");
+        string digest;
+        await using (var store = Open())
+            digest = store.Current.Set.Digest;
+        _directory.Write("etc/30-x.policy", "oops");
+        await using var restarted = Open();
+        Assert.That((restarted.Current.Set.Digest, restarted.Current.Set.RuleCount, Rule(restarted.Current)), Is.EqualTo((digest, 5, "d/10-x.policy:1")));
+    }
+
+    [Test]
+    public async Task A_file_added_to_an_included_directory_is_noticed_wherever_it_is()
+    {
+        Directory.CreateDirectory(_directory["elsewhere"]);
+        _directory.Write("etc/30-x.policy", $"!include-dir {_directory["elsewhere"]}");
+        await using var store = Open();
+        _directory.Write("elsewhere/10-x.policy", "s * work work allow");
+        Assert.That(Rule(await Next(store)), Is.EqualTo(_directory["elsewhere/10-x.policy"] + ":1"));
+    }
+
+    [Test]
+    public async Task A_change_of_the_old_files_is_noticed()
+    {
+        Directory.CreateDirectory(_directory["old"]);
+        _directory.Write("etc/30-x.policy", "!compat-4.0");
+        await using var store = Open();
+        _directory.Write("old/s", "work work allow");
+        Assert.That(Rule(await Next(store)), Is.EqualTo(_directory["old/s"] + ":1"));
+        Directory.Move(_directory["old"], _directory["gone"]);
+        Assert.That((await Next(store)).Errors.Single().Message, Does.Contain("not a directory"));
+        Directory.Move(_directory["gone"], _directory["old"]);
+        Assert.That((await Next(store)).Stale, Is.False);
+    }
+
+    [Test]
+    public async Task A_change_behind_a_link_is_noticed()
+    {
+        _directory.Write("elsewhere/10-x", "");
+        File.CreateSymbolicLink(_directory["etc/20-x.policy"], _directory["elsewhere/10-x"]);
+        File.Delete(_directory["etc/30-x.policy"]);
+        await using var store = Open();
+        _directory.Write("elsewhere/10-x", "s * work work allow");
+        Assert.That(Rule(await Next(store)), Is.EqualTo("20-x.policy:1"));
+    }
+
     [TestCase("absent")]
     [TestCase("damaged")]
     [TestCase("other bytes")]
@@ -154,7 +219,7 @@ public sealed class PolicyStoreTests
 
     private PolicyStore Open(PolicyOptions? options = null) => new(
         [new PolicyDirectory(_directory["run"], MayBeMissing: true), new PolicyDirectory(_directory["etc"])],
-        options ?? Sets.Daemon,
+        (options ?? Sets.Daemon) with { LegacyDirectory = _directory["old"] },
         _directory["last-good"],
         TimeProvider.System,
         NullLogger.Instance);

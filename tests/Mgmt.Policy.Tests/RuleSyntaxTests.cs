@@ -21,8 +21,10 @@ public sealed class RuleSyntaxTests
     [TestCase("! include x", 1, "expected !include")]
     [TestCase("!include", 1, "expected !include PATH")]
     [TestCase("!include-service s *", 1, "expected !include-service")]
-    [TestCase("!include-dir include", 1, "not supported yet")]
-    [TestCase("  !compat-4.0", 3, "not supported yet")]
+    [TestCase("!include-dir include", 14, "not a directory: include")]
+    [TestCase("!include-dir", 1, "wrong number of words")]
+    [TestCase("  !compat-4.0", 3, "not a directory: /etc/qubes-rpc/policy")]
+    [TestCase("!compat-4.0 x", 1, "expected !compat-4.0 alone")]
     [TestCase("!include nothing", 10, "not a file: nothing")]
     public void A_mistake_is_told_with_line_column_and_expectation(string line, int column, string says)
     {

@@ -52,7 +52,7 @@ internal sealed class RuleIndex
         return rule.Argument is null || rule.Argument == (request.Argument.Length == 0 ? NoArgument : request.Argument) || rule.Argument == request.ValueArgument;
     }
 
-    private static bool SameService(string a, string b, bool fold) => a == b || (fold && OtherName(a) == b);
+    public static bool SameService(string a, string b, bool fold) => a == b || (fold && OtherName(a) == b);
 
     private void Search(Dictionary<string, int> arguments, string argument, in TokenSet sources, in TokenSet targets, ref int best)
     {

@@ -6,6 +6,8 @@ internal sealed class DiskFiles : IPolicyFiles
     public FileStatus List(string directory, out IReadOnlyList<string> names)
     {
         names = [];
+        if (File.Exists(directory))
+            return FileStatus.NotAFile;
         try
         {
             names = [.. Directory.EnumerateFileSystemEntries(directory, "*", Everything).Where(IsRegularFile).Select(path => Path.GetFileName(path))];
@@ -20,6 +22,8 @@ internal sealed class DiskFiles : IPolicyFiles
             return FileStatus.Unreadable;
         }
     }
+
+    public string Resolve(string path) => NativePath.Resolve(path);
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)
     {

@@ -6,5 +6,8 @@ internal interface IPolicyFiles
     /// <summary>The names of the regular files (links followed) in a directory; NotAFile when there is no such directory.</summary>
     FileStatus List(string directory, out IReadOnlyList<string> names);
 
+    /// <summary>The path with every link in it followed, as far as it exists.</summary>
+    string Resolve(string path);
+
     FileStatus Read(string path, out ReadOnlyMemory<byte> bytes);
 }

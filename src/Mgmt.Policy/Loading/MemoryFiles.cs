@@ -1,13 +1,16 @@
 namespace Mgmt.Policy;
 
-/// <summary>Files held in memory; every directory exists.</summary>
-internal sealed class MemoryFiles(IReadOnlyDictionary<string, ReadOnlyMemory<byte>> files) : IPolicyFiles
+/// <summary>Files held in memory. A directory exists when it is named or when there is a file below it.</summary>
+internal sealed class MemoryFiles(IReadOnlyDictionary<string, ReadOnlyMemory<byte>> files, IReadOnlySet<string> directories) : IPolicyFiles
 {
     public FileStatus List(string directory, out IReadOnlyList<string> names)
     {
         names = [.. files.Keys.Where(path => Path.GetDirectoryName(path) == directory).Select(path => Path.GetFileName(path))];
-        return FileStatus.Found;
+        var exists = names.Count > 0 || directories.Contains(directory) || files.Keys.Any(path => path.StartsWith(directory + "/", StringComparison.Ordinal));
+        return exists ? FileStatus.Found : FileStatus.NotAFile;
     }
+
+    public string Resolve(string path) => path;
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)
     {

@@ -6,13 +6,16 @@ internal sealed class OverlayFiles(IPolicyFiles inner, string changedPath, ReadO
     public FileStatus List(string directory, out IReadOnlyList<string> names)
     {
         var status = inner.List(directory, out names);
-        if (status != FileStatus.Found || Path.GetDirectoryName(changedPath) != directory)
+        if (Path.GetDirectoryName(changedPath) != directory || status is not (FileStatus.Found or FileStatus.NotAFile) || (status == FileStatus.NotAFile && changedBytes is null))
             return status;
         var name = Path.GetFileName(changedPath);
         var others = names.Where(other => other != name);
         names = changedBytes is null ? [.. others] : [.. others, name];
-        return status;
+        return FileStatus.Found;
     }
+
+    // A change replaces a link that stands there.
+    public string Resolve(string path) => path == changedPath ? Path.Join(inner.Resolve(Path.GetDirectoryName(path)!), Path.GetFileName(path)) : inner.Resolve(path);
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)
     {

@@ -10,6 +10,8 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
     private readonly List<PolicyFile> _inputs = [];
     private readonly Dictionary<string, (FileStatus Status, ReadOnlyMemory<byte> Bytes)> _read = new(StringComparer.Ordinal);
     private readonly HashSet<string> _includeDirectories = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _listed = new(StringComparer.Ordinal);
+    private readonly PolicyPlaces _places = new(source, options.LegacyDirectory);
     private readonly WordPool _pool = new();
     private long _expandedBytes;
     private int _includes;
@@ -18,15 +20,19 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
     {
         foreach (var (name, directory) in TopLevelFiles())
         {
-            var context = new FileContext(Path.Join(directory, name), name, directory, false, null, null, 0);
-            LoadFile(context, where: null);
+            var path = Path.Join(directory, name);
+            // A link is the administrator's choice, and yet what lies elsewhere is not shown to those who may only change the policy.
+            var outside = options.ConfineIncludes && _places.IsOutside(path);
+            Watch(path);
+            LoadFile(new FileContext(path, _places.Display(path), directory, outside, null, null, 0), where: null);
         }
         var errors = _diagnostics.ToImmutable();
         ImmutableArray<PolicyFile> inputs = [.. _inputs];
         if (options.BuiltinRule)
             _rules.Add(BuiltinRule());
-        var set = errors.IsEmpty ? new PolicySet([.. _rules], inputs, options) : null;
-        return new PolicyLoad(set, errors, inputs, [.. _includeDirectories]);
+        ImmutableArray<Rule> rules = [.. _rules];
+        var set = errors.IsEmpty ? new PolicySet(rules, inputs, options) : null;
+        return new PolicyLoad(set, rules, errors, inputs, [.. _listed], [.. _includeDirectories]);
     }
 
     // The union of the directories by file name, the first directory winning, in the order of the names.
@@ -44,20 +50,18 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
                 _diagnostics.Add(new PolicyDiagnostic(directory.Path, 1, 1, problem));
                 continue;
             }
-            foreach (var name in names.Where(IsPolicyFile))
+            foreach (var name in names.Where(PolicyFileNames.IsTaken))
                 AddTopLevelFile(files, directory.Path, name);
         }
         return files;
     }
 
-    private static bool IsPolicyFile(string name) => name.EndsWith(".policy", StringComparison.Ordinal) && !name.StartsWith('.');
-
     private void AddTopLevelFile(SortedDictionary<string, string> files, string directory, string name)
     {
-        if (name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '_' or '.' or '-'))
+        if (PolicyFileNames.IsValid(name))
             files.TryAdd(name, directory);
         else
-            _diagnostics.Add(new PolicyDiagnostic(name, 1, 1, "invalid file name: expected only a-z, 0-9, '_', '.' and '-'"));
+            _diagnostics.Add(new PolicyDiagnostic(_places.Display(Path.Join(directory, name)), 1, 1, PolicyFileNames.Expected));
     }
 
     // "where" is the include line that named the file; mistakes about the file as a whole are told there.

@@ -10,6 +10,8 @@ internal sealed class Rule
     private string? _deniedText;
 
     public required string File { get; init; }
+
+    /// <summary>From 1; 0 for a rule that `!compat-4.0` adds and no line says.</summary>
     public required int Line { get; init; }
 
     /// <summary>The service as written; null is any.</summary>
@@ -23,12 +25,15 @@ internal sealed class Rule
     public required PolicyAction Action { get; init; }
     public Token? Redirect { get; init; }
     public Token? DefaultTarget { get; init; }
+
+    /// <summary>As written; null and empty both mean the target's default.</summary>
     public string? User { get; init; }
+
     public bool Notify { get; init; }
     public bool Autostart { get; init; } = true;
 
-    /// <summary>`FILE:LINE`.</summary>
-    public string Text => _text ??= string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}");
+    /// <summary>`FILE:LINE`, or `FILE:None` as qrexec has it for a rule without a line.</summary>
+    public string Text => _text ??= Line == 0 ? $"{File}:None" : string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}");
 
     public string AllowedText => _allowedText ??= $"allowed by {Text}";
 

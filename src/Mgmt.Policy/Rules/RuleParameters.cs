@@ -38,7 +38,7 @@ internal sealed class RuleParameters
                 return SetFlag(key, value, flag => Autostart = flag);
             case "user" when action != PolicyAction.Deny:
                 _userSeen = true;
-                User = value.IsEmpty ? null : pool.Get(value);
+                User = pool.Get(value);
                 return null;
             case "target" when action != PolicyAction.Deny:
                 return SetToken(value, pool, token => Redirect = token);

@@ -1,11 +1,10 @@
 using System.Buffers;
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 
 namespace Mgmt.Policy;
 
-// file    = "mgmt-policy 1" LF "digest " HEX LF "time " ISO8601 LF *("directory " PATH LF) *( "file " LENGTH SP PATH LF BYTES LF )
+// file    = "mgmt-policy 1" LF "digest " HEX LF "time " ISO8601 LF *("directory " PATH LF) *("listed " PATH LF) *( "file " LENGTH SP PATH LF BYTES LF )
 /// <summary>The last good set on disk: its files as they were, so that it can be loaded again without them.</summary>
 internal sealed class LastGoodFile(string path)
 {
@@ -13,7 +12,7 @@ internal sealed class LastGoodFile(string path)
     private const int MaxBytes = 256 * 1024 * 1024;
 
     /// <summary>Writes beside the file and renames, so that a crash leaves the old one or the new one.</summary>
-    public void Save(IEnumerable<PolicyDirectory> directories, ImmutableArray<PolicyFile> files, string digest, DateTimeOffset time)
+    public void Save(IEnumerable<PolicyDirectory> directories, PolicyLoad load, string digest, DateTimeOffset time)
     {
         var buffer = new ArrayBufferWriter<byte>();
         WriteLine(buffer, Magic);
@@ -21,14 +20,16 @@ internal sealed class LastGoodFile(string path)
         WriteLine(buffer, $"time {time.UtcDateTime.ToString("O", CultureInfo.InvariantCulture)}");
         foreach (var directory in directories)
             WriteLine(buffer, $"directory {directory.Path}");
-        foreach (var file in files)
+        foreach (var directory in load.Listed)
+            WriteLine(buffer, $"listed {directory}");
+        foreach (var file in load.Inputs)
         {
             WriteLine(buffer, string.Create(CultureInfo.InvariantCulture, $"file {file.Bytes.Length} {file.FullPath}"));
             buffer.Write(file.Bytes.Span);
             WriteLine(buffer, "");
         }
-        if (Path.GetDirectoryName(path) is { Length: > 0 } folder)
-            Directory.CreateDirectory(folder);
+        var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
+        Directory.CreateDirectory(folder);
         var temporary = path + ".new";
         File.Delete(temporary);
         using (var stream = new FileStream(temporary, new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
@@ -37,10 +38,12 @@ internal sealed class LastGoodFile(string path)
             stream.Flush(flushToDisk: true);
         }
         File.Move(temporary, path, overwrite: true);
+        // Without it the rename itself can be lost with the power.
+        NativeDirectory.Flush(folder);
     }
 
     /// <summary>Loads the kept set; null, with the reason, when there is none or it is damaged.</summary>
-    public PolicySet? Load(PolicyOptions options, out string? problem)
+    public LastGoodSet? Load(PolicyOptions options, out string? problem)
     {
         problem = null;
         try
@@ -58,10 +61,12 @@ internal sealed class LastGoodFile(string path)
         }
     }
 
-    private static PolicySet? Parse(ReadOnlyMemory<byte> bytes, PolicyOptions options, out string? problem)
+    private static LastGoodSet? Parse(ReadOnlyMemory<byte> bytes, PolicyOptions options, out string? problem)
     {
         problem = "its form is not known";
         var digest = "";
+        DateTimeOffset? time = null;
+        var listed = new List<string>();
         var directories = new List<PolicyDirectory>();
         var files = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         if (!TryLine(ref bytes, out var line) || line != Magic)
@@ -73,14 +78,22 @@ internal sealed class LastGoodFile(string path)
             var value = line[(space + 1)..];
             if (line.StartsWith("digest ", StringComparison.Ordinal))
                 digest = value;
+            else if (line.StartsWith("time ", StringComparison.Ordinal))
+                time = DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var parsed) ? parsed : null;
+            else if (line.StartsWith("listed /", StringComparison.Ordinal))
+                listed.Add(value);
             else if (line.StartsWith("directory /", StringComparison.Ordinal))
                 directories.Add(new PolicyDirectory(value));
             else if (line.StartsWith("file ", StringComparison.Ordinal) && !TryFile(ref bytes, value, files))
                 return null;
         }
-        var load = new PolicyLoader(new PolicySource([.. directories], new MemoryFiles(files)), options).Load();
+        if (time is null)
+            return null;
+        var kept = new MemoryFiles(files, listed.Concat(directories.Select(directory => directory.Path)).ToHashSet(StringComparer.Ordinal));
+        // What is kept was read while includes were checked; where links led is not kept.
+        var load = new PolicyLoader(new PolicySource([.. directories], kept), options with { ConfineIncludes = false }).Load();
         problem = load.Set?.Digest == digest ? null : "its content and its digest differ";
-        return problem is null ? load.Set : null;
+        return problem is null ? new LastGoodSet(load.Set!, time.Value) : null;
     }
 
     private static bool TryFile(ref ReadOnlyMemory<byte> bytes, string header, Dictionary<string, ReadOnlyMemory<byte>> files)

@@ -17,6 +17,9 @@ internal static class Spelling
 
     public static bool IsDom0(ReadOnlySpan<char> word) => word is AdminVm or Dom0 or Dom0Uuid;
 
+    /// <summary>Whether a service is a call of the management API, under either of its names.</summary>
+    public static bool IsManagement(string service) => service.StartsWith("mgmt.", StringComparison.Ordinal) || service.StartsWith("admin.", StringComparison.Ordinal);
+
     /// <summary>A word for a message: cut short, because a line may be a megabyte.</summary>
     public static string Quote(ReadOnlySpan<char> word) => word.Length <= 80 ? $"'{word}'" : $"'{word[..80]}…'";
 

@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.Text.Json;
+using Mgmt.Core;
+using Mgmt.Policy;
+
+namespace Mgmt.Cli.Verbs;
+
+/// <summary>policy eval</summary>
+internal static class PolicyEvalVerb
+{
+    private static readonly Argument<string?> Call = new("SERVICE[+ARG]") { Description = "The service, with its argument", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Source = new("SOURCE") { Description = "Who calls", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Target = new("TARGET") { Description = "A VM, dom0, @adminvm, @default, @dispvm or @dispvm:TEMPLATE", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Option<string?> RequestedSource = new("--requested-source") { Description = "The RemoteVM that SOURCE relays for", HelpName = "VM" };
+    private static readonly Option<bool> Lines = new("--jsonl") { Description = "Read cases from standard input, a JSON object a line, and write a line of answers for each, in the pure language" };
+
+    public static Command Create(CommandLine cli) =>
+        cli.Verb("eval", "Answer a question from rule files; exit status 0 allow, 126 anything else",
+            ["mgmtctl policy eval mgmt.vm.Start monitor work", "mgmtctl policy eval qubes.Filecopy work vault --policy-dir ./policy.d --system-info vms.json", "mgmtctl policy eval --jsonl < cases.jsonl"],
+            [Call, Source, Target, RequestedSource, Lines, PolicyInputs.Directories, PolicyInputs.SystemInfo], ActAsync);
+
+    private static async Task<int> ActAsync(Run run, CancellationToken cancellationToken)
+    {
+        if (run.Get(Lines))
+        {
+            if (run.Get(Call) is not null)
+            {
+                throw new UsageException("--jsonl takes no SERVICE, SOURCE and TARGET");
+            }
+            return await AnswerCasesAsync(run, cancellationToken);
+        }
+        if (run.Get(Target) is not { } target)
+        {
+            throw new UsageException("SERVICE[+ARG], SOURCE and TARGET are needed, or --jsonl");
+        }
+        if (PolicyInputs.Load(run) is not { } load)
+        {
+            return ExitCode.Refused;
+        }
+        var request = PolicyInputs.Request(run.Get(Call)!, run.Get(Source)!, target) with { RequestedSource = run.Get(RequestedSource) };
+        var outcome = PolicyOutcome.Of(load.Set!, request, await PolicyInputs.DomainsAsync(run, cancellationToken));
+        run.Output.Facts([new("decision", outcome.Decision), new("rule", outcome.Rule), new("message", outcome.Message)]);
+        return outcome.Decision == "allow" ? ExitCode.Done : ExitCode.Denied;
+    }
+
+    private static async Task<int> AnswerCasesAsync(Run run, CancellationToken cancellationToken)
+    {
+        using var reader = new StreamReader(run.Terminal.OpenInput());
+        var number = 0;
+        while (await reader.ReadLineAsync(cancellationToken) is { } line)
+        {
+            number++;
+            if (string.IsNullOrWhiteSpace(line))
+            {
+                continue;
+            }
+            try
+            {
+                using var document = JsonDocument.Parse(line);
+                run.Output.JsonLine(writer => PolicyCase.Answer(document.RootElement, writer));
+            }
+            catch (Exception error) when (error is JsonException or MgmtException)
+            {
+                throw new MgmtException(error, ErrorCode.QubesValueError, "Line %s is no case: %s", $"{number}", error.Message);
+            }
+        }
+        return ExitCode.Done;
+    }
+}
