@@ -29,6 +29,7 @@ internal static class Program
             LabelVerb.Create(cli),
             VolumeVerb.Create(cli),
             PoolVerb.Create(cli),
+            PolicyVerb.Create(cli),
             EventsVerb.Create(cli),
             AgentVerb.Create(cli),
             StatusVerb.Create(cli),
