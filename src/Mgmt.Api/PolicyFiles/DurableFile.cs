@@ -9,7 +9,7 @@ namespace Mgmt.Api;
 /// </summary>
 internal static partial class DurableFile
 {
-    private const int AtCurrentDirectory = -100, NoFollow = 0x100, CloseOnExec = 0x80000, NoEntry = 2;
+    private const int AtCurrentDirectory = -100, NoFollow = 0x100, CloseOnExec = 0x80000, NoEntry = 2, LinksInACircle = 40;
     private const uint StatxMode = 0x3, StatxOwner = 0x18;
     private const int FormatMask = 0xF000, RegularFile = 0x8000, PermissionMask = 0xFFF;
 
@@ -21,7 +21,7 @@ internal static partial class DurableFile
     {
         if (Statx(AtCurrentDirectory, path, followLinks ? 0 : NoFollow, StatxMode | StatxOwner, out var status) != 0)
         {
-            return Marshal.GetLastPInvokeError() == NoEntry ? null : throw LastError(path);
+            return Marshal.GetLastPInvokeError() is NoEntry or LinksInACircle ? null : throw LastError(path);
         }
         return new((status.Mode & FormatMask) == RegularFile, (UnixFileMode)(status.Mode & PermissionMask), status.Uid, status.Gid);
     }
@@ -34,13 +34,13 @@ internal static partial class DurableFile
         File.Delete(temporary);
         using (var file = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.Write))
         {
-            RandomAccess.Write(file, bytes, 0);
-            // After the umask, which is not asked.
+            // The umask is not asked, and nobody reads the text who may not read the file.
             File.SetUnixFileMode(file, mode);
-            if (owner is { } who && FileOwnerDiffers(temporary, who) && Fchown(file, who.Uid, who.Gid) != 0)
+            if (owner is { } who && OwnerDiffers(temporary, who) && Fchown(file, who.Uid, who.Gid) != 0)
             {
                 throw LastError(temporary);
             }
+            RandomAccess.Write(file, bytes, 0);
             RandomAccess.FlushToDisk(file);
         }
         File.Move(temporary, path, overwrite: true);
@@ -63,7 +63,7 @@ internal static partial class DurableFile
         }
     }
 
-    private static bool FileOwnerDiffers(string path, Facts owner) => Look(path, followLinks: false) is not { } now || now.Uid != owner.Uid || now.Gid != owner.Gid;
+    private static bool OwnerDiffers(string path, Facts owner) => Look(path, followLinks: false) is not { } now || now.Uid != owner.Uid || now.Gid != owner.Gid;
 
     private static IOException LastError(string path)
     {

@@ -84,7 +84,8 @@ internal sealed class PolicyCheck(PolicyFolder folder, PolicyOptions options)
     private static MgmtException Broken(IReadOnlyList<PolicyDiagnostic> mistakes) =>
         new(ErrorCode.QubesException, "The policy would be broken, so nothing was changed: %s", Describe(mistakes));
 
-    private static string Describe(IReadOnlyList<PolicyDiagnostic> mistakes)
+    /// <summary>Mistakes as FILE:LINE: TEXT, not more than fit a message.</summary>
+    internal static string Describe(IReadOnlyList<PolicyDiagnostic> mistakes)
     {
         var shown = mistakes.Take(ShownMistakes).Select(mistake => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{mistake.File}:{mistake.Line}: {mistake.Message}"));
         return string.Join("; ", shown) + (mistakes.Count > ShownMistakes ? $"; and {mistakes.Count - ShownMistakes} more" : "");

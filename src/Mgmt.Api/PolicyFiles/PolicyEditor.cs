@@ -74,7 +74,8 @@ public sealed class PolicyEditor : IDisposable
         {
             var warning = Disk(() => Change(call, file, force, decide));
             await _policy.ReloadAsync(CancellationToken.None);
-            return warning;
+            // Somebody on the host may have broken the files after they were checked.
+            return warning ?? (_policy.Current is { Stale: true } stale ? $"not in force, the files are broken: {PolicyCheck.Describe(stale.Errors)}" : null);
         }
         finally
         {

@@ -148,4 +148,53 @@ public sealed class PolicySafetyTests
         Assert.That(File.GetUnixFileMode(path), Is.EqualTo(Narrow));
         Assert.That(File.GetUnixFileMode(Path.Combine(daemon.PolicyPath, "40-x.policy")), Is.EqualTo(Narrow | UnixFileMode.OtherRead));
     }
+
+    [Test]
+    public async Task A_replaced_file_keeps_its_owner()
+    {
+        if (!Environment.IsPrivilegedProcess)
+        {
+            Assert.Ignore("only root can give files away");
+        }
+        await using var daemon = await Daemon.OpenAsync();
+        var path = Path.Combine(daemon.PolicyPath, "30-test.policy");
+        await RunAsync("chown", "1:2", path);
+
+        await daemon.TextAsync("mgmt.policy.Replace+30-test dom0 dom0", "any\n# new\n");
+
+        Assert.That(await RunAsync("stat", "-c", "%u:%g", path), Is.EqualTo("1:2\n"));
+    }
+
+    [Test]
+    public async Task Of_those_who_change_the_same_version_one_wins_and_the_others_are_told()
+    {
+        await using var daemon = await Daemon.OpenAsync();
+        var token = (await daemon.TextAsync("mgmt.policy.Get+30-test dom0 dom0")).Split('\n')[0];
+
+        var results = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => daemon.CallAsync("mgmt.policy.Replace+30-test dom0 dom0", $"{token}\n# {i}\n"))));
+
+        Assert.That(results.Count(result => result.Error is null), Is.EqualTo(1));
+        Assert.That(results.Select(result => result.Error?.Message).OfType<string>(), Has.All.StartsWith("Token mismatch"));
+    }
+
+    [Test]
+    public async Task A_circle_of_links_and_a_pipe_are_no_files()
+    {
+        await using var daemon = await Daemon.OpenAsync();
+        File.CreateSymbolicLink(Path.Combine(daemon.PolicyPath, "40-a.policy"), "40-a.policy");
+        await RunAsync("mkfifo", Path.Combine(daemon.PolicyPath, "40-b.policy"));
+
+        Assert.That(await daemon.TextAsync("mgmt.policy.List dom0 dom0"), Is.EqualTo("30-test\n"));
+        Assert.That(await daemon.RefusalAsync("mgmt.policy.Get+40-b dom0 dom0"), Is.EqualTo(ErrorCode.QubesException));
+        Assert.That(await daemon.RefusalAsync("mgmt.policy.Get+40-a dom0 dom0"), Is.EqualTo(ErrorCode.QubesException));
+    }
+
+    private static async Task<string> RunAsync(string program, params string[] words)
+    {
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(program, words) { RedirectStandardOutput = true })!;
+        var text = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.That(process.ExitCode, Is.Zero, program);
+        return text;
+    }
 }
