@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using Mgmt.Core;
 using Mgmt.Testing;
@@ -79,5 +80,45 @@ public sealed class PolicyEditTests : DaemonFixture
         await Daemon.OkAsync("mgmt.policy.Replace", "dom0", "33-large", text);
         await Daemon.RefusedAsync(ErrorCode.ProtocolError, "mgmt.policy.Replace", "dom0", "33-large", text + new string('#', 100_000));
         Assert.That((await Daemon.OkAsync("mgmt.policy.Get", "dom0", "33-large")).Length, Is.EqualTo(72 + 1000 * line.Length));
+    }
+
+    [Test]
+    public async Task A_kill_in_the_middle_of_changes_leaves_the_last_whole_version_and_its_history()
+    {
+        await using var daemon = await DaemonProcess.StartAsync();
+        var done = -1;
+        var enough = new TaskCompletionSource();
+        var writing = Task.Run(WriteAsync);
+        await enough.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await daemon.KillHardAsync();
+        await writing;
+        await daemon.StartAgainAsync();
+
+        var content = (await daemon.OkAsync("mgmt.policy.Get", "dom0", "30-kill"))[72..];
+        Assert.That(content, Is.EqualTo(Version(done)).Or.EqualTo(Version(done + 1)));
+        Assert.That(await daemon.OkAsync("mgmt.Status"), Does.Contain("\"state\": \"ok\""));
+        var kept = (await daemon.OkAsync("mgmt.policy.History", "dom0", "30-kill")).Split('\n')[0].Split(' ')[0];
+        await daemon.OkAsync("mgmt.policy.Revert", "dom0", "30-kill", kept);
+
+        static string Version(int i) => string.Concat(Enumerable.Repeat($"# version {i}\n", 5000));
+
+        async Task WriteAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    await daemon.OkAsync("mgmt.policy.Replace", "dom0", "30-kill", "any\n" + Version(done + 1));
+                    if (++done == 30)
+                    {
+                        enough.SetResult();
+                    }
+                }
+            }
+            catch (Exception error) when (error is SocketException or MgmtException)
+            {
+                // It was killed.
+            }
+        }
     }
 }
