@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Qemu;
 
-/// <summary>VMs as QEMU processes on this host. SOURCE: DESIGN 6.</summary>
+/// <summary>VMs as QEMU processes on this host. SOURCE: docs/lifecycle.md.</summary>
 public sealed class QemuBackend : IVmBackend
 {
     private readonly QemuOptions _options;

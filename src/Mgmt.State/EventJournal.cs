@@ -8,7 +8,7 @@ namespace Mgmt.State;
 
 /// <summary>
 /// The committed events, oldest first, numbered from 1 without gaps; pruning takes away from the front. All members may
-/// be used from any thread. SOURCE: CONTRACT section 7.
+/// be used from any thread. SOURCE: docs/events.md.
 /// </summary>
 public sealed class EventJournal
 {

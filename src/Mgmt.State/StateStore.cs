@@ -6,7 +6,7 @@ namespace Mgmt.State;
 
 /// <summary>
 /// What must survive: one SQLite database in the state directory, held in memory as one immutable value. A change and
-/// its events are one transaction. SOURCE: DESIGN section 5.
+/// its events are one transaction. SOURCE: docs/architecture.md, "State and time".
 /// </summary>
 public sealed class StateStore : IAsyncDisposable
 {

@@ -50,7 +50,7 @@ try
     // What must survive, and who may do what.
     await using var store = await StateStore.OpenAsync(new StateStoreOptions
     {
-        Directory = settings.StateDirectory, Seed = () => platform.Seed, JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
+        Directory = settings.StateDirectory, Seed = () => SeedCheck.Run(platform.Seed), JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
         TimeProvider = clock, Logger = logs.CreateLogger<StateStore>(),
     }, CancellationToken.None);
     PolicyDirectory[] ruleFiles = [.. settings.PolicyDirectories.Select((path, i) => new PolicyDirectory(path, MayBeMissing: i < settings.PolicyDirectories.Count - 1))];
@@ -58,7 +58,8 @@ try
     await using var policy = new PolicyStore(ruleFiles, rules, Path.Combine(settings.StateDirectory, "policy.last-good"), clock, logs.CreateLogger<PolicyStore>());
     using var policyFiles = new PolicyEditor(ruleFiles, rules, policy, Path.Combine(settings.StateDirectory, "policy-history"), clock);
     using var audit = new AuditLog(Path.Combine(settings.StateDirectory, "audit.log"), settings.AuditRequired, clock, logs.CreateLogger<AuditLog>());
-    var gate = new PolicyGate(policy, store);
+    var removed = new RemovedVms();
+    var gate = new PolicyGate(policy, store, removed);
     await using var notices = new PolicyNotices(store, logs.CreateLogger<PolicyNotices>());
 
     // What it can do.
@@ -72,7 +73,7 @@ try
     var calls = new ActiveCalls(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, backend, machines, pools, audit, streams, calls, clock);
-    var table = new CallTable(CallGroups.Make(services, new VmMaker(services), starter, new VmStopper(services, watcher), properties,
+    var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles));
     var dispatcher = new Dispatcher(table, store, gate, notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 

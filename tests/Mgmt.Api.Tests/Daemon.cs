@@ -61,7 +61,8 @@ internal sealed class Daemon : IAsyncDisposable
         var rules = new PolicyOptions { FoldManagementServices = true, BuiltinRule = true };
         Policy = new(ruleFiles, rules, Path.Combine(_directory, "last-good"), TimeProvider.System, NullLogger.Instance);
         PolicyFiles = new(ruleFiles, rules, Policy, HistoryPath, TimeProvider.System);
-        Gate = new(Policy, Store);
+        var removed = new RemovedVms();
+        Gate = new(Policy, Store, removed);
         Notices = new(Store, NullLogger<PolicyNotices>.Instance);
         Audit = new(audit ?? AuditPath, auditRequired, TimeProvider.System, NullLogger<AuditLog>.Instance);
         Pools = new(drivers, NullLogger<PoolSet>.Instance);
@@ -72,7 +73,7 @@ internal sealed class Daemon : IAsyncDisposable
         Watcher = new(Services);
         Starter = new(Services, Watcher);
         Stopper = new(Services, Watcher);
-        Maker = new(Services);
+        Maker = new(Services, removed);
         Adopter = new(Services, Watcher);
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);

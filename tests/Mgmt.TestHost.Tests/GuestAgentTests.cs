@@ -1,3 +1,4 @@
+using Mgmt.Testing;
 using System.Text.Json;
 using Mgmt.Core;
 using static Mgmt.TestHost.Tests.Hosts;

@@ -6,6 +6,15 @@ public sealed record DaemonOptions
     /// <summary>A test host as a document (docs/test-host.md); null for <c>test:///default</c>.</summary>
     public string? Host { get; init; }
 
+    /// <summary>The backend's URI; null for the test host above.</summary>
+    public string? Backend { get; init; }
+
+    /// <summary>Environment variables it has beside ours.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>The user it runs as, the group of the same number and no other groups, owner of its directories and at home in them; null for ours. Needs root.</summary>
+    public int? Uid { get; init; }
+
     /// <summary>Rule files by name, beside those of the default policy.</summary>
     public IReadOnlyDictionary<string, string> Policy { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 

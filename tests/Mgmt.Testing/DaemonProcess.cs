@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -8,7 +9,7 @@ using NUnit.Framework;
 namespace Mgmt.Testing;
 
 /// <summary>
-/// A real mgmtd on a test host, in directories of its own, killed when it is disposed. Which one: MGMTD_BINARY, else out/bin/mgmtd of
+/// A real mgmtd, on a test host unless told otherwise, in directories of its own, killed when it is disposed. Which one: MGMTD_BINARY, else out/bin/mgmtd of
 /// the repository, else mgmtd.dll beside the tests.
 /// </summary>
 public sealed partial class DaemonProcess : IAsyncDisposable
@@ -39,6 +40,12 @@ public sealed partial class DaemonProcess : IAsyncDisposable
         {
             File.WriteAllText(HostPath, host);
         }
+        if (options.Uid is { } uid)
+        {
+            GuestFiles.Run("chown", "-R", string.Create(CultureInfo.InvariantCulture, $"{uid}:{uid}"), _directory);
+            // Others get as far as the daemon's own directories.
+            File.SetUnixFileMode(_directory, File.GetUnixFileMode(_directory) | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute);
+        }
     }
 
     /// <summary>The longest wait for anything that a test expects to happen.</summary>
@@ -67,6 +74,9 @@ public sealed partial class DaemonProcess : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Whether it has ended.</summary>
+    public bool HasExited => _process is not { HasExited: false };
 
     /// <summary>Its process id.</summary>
     public int Pid => _process!.Id;
@@ -167,25 +177,39 @@ public sealed partial class DaemonProcess : IAsyncDisposable
 
     private void Launch()
     {
-        var (program, first) = Program();
-        var backend = _options.Host is null ? "test:///default" : "test://" + HostPath;
-        string[] words = [.. first, "--config", ConfigPath, "--backend", backend, "--state-dir", StateDirectory, "--run-dir", RunDirectory, "--policy-dir", PolicyDirectory];
-        _process = Process.Start(new ProcessStartInfo(program, words) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        string[] program = [.. Identity(), .. Program()];
+        var backend = _options.Backend ?? (_options.Host is null ? "test:///default" : "test://" + HostPath);
+        string[] words = [.. program[1..], "--config", ConfigPath, "--backend", backend, "--state-dir", StateDirectory, "--run-dir", RunDirectory, "--policy-dir", PolicyDirectory];
+        var start = new ProcessStartInfo(program[0], words) { RedirectStandardError = true, RedirectStandardOutput = true };
+        foreach (var (name, value) in Surroundings())
+        {
+            start.Environment[name] = value;
+        }
+        _process = Process.Start(start)!;
         _process.ErrorDataReceived += (_, line) => Append(line.Data);
         _process.OutputDataReceived += (_, line) => Append(line.Data);
         _process.BeginErrorReadLine();
         _process.BeginOutputReadLine();
     }
 
-    private static (string Program, string[] First) Program()
+    /// <summary>The words that start mgmtd: MGMTD_BINARY, else out/bin/mgmtd, else what was built beside the tests.</summary>
+    public static string[] Program()
     {
         if (Environment.GetEnvironmentVariable("MGMTD_BINARY") is { Length: > 0 } given)
         {
-            return (given, []);
+            return [given];
         }
         var built = Path.Combine(Repository.Root, "out", "bin", "mgmtd");
-        return File.Exists(built) ? (built, []) : ("dotnet", [Path.Combine(AppContext.BaseDirectory, "mgmtd.dll")]);
+        return File.Exists(built) ? [built] : ["dotnet", Path.Combine(AppContext.BaseDirectory, "mgmtd.dll")];
     }
+
+    private string[] Identity() => _options.Uid is { } uid
+        ? ["setpriv", string.Create(CultureInfo.InvariantCulture, $"--reuid={uid}"), string.Create(CultureInfo.InvariantCulture, $"--regid={uid}"), "--clear-groups", "--"]
+        : [];
+
+    private IEnumerable<KeyValuePair<string, string>> Surroundings() => _options.Uid is null
+        ? _options.Environment
+        : new[] { "HOME", "TMPDIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR" }.Select(name => KeyValuePair.Create(name, _directory)).Concat(_options.Environment);
 
     private void Append(string? line)
     {

@@ -10,6 +10,15 @@ namespace Mgmt.Wire.Tests;
 /// </summary>
 public sealed class ScriptedDaemon : IAsyncDisposable
 {
+    private static readonly Lazy<string> Directories = new(() =>
+    {
+        var made = Directory.CreateTempSubdirectory("mgmt-").FullName;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(made, recursive: true);
+        return made;
+    });
+
+    private static int _paths;
+
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly CancellationTokenSource _stop = new();
     private readonly Func<string, Socket, CancellationToken, Task> _answer;
@@ -39,8 +48,8 @@ public sealed class ScriptedDaemon : IAsyncDisposable
 
     public static ScriptedDaemon Answering(string path, string latin1) => Answering(path, _ => Encoding.Latin1.GetBytes(latin1));
 
-    /// <summary>A path for a socket in a new directory; sockets take short paths only.</summary>
-    public static string NewPath() => System.IO.Path.Combine(Directory.CreateTempSubdirectory("mgmt-").FullName, "s");
+    /// <summary>A new path for a socket, in a directory that goes with the process; sockets take short paths only.</summary>
+    public static string NewPath() => System.IO.Path.Combine(Directories.Value, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"s{Interlocked.Increment(ref _paths)}"));
 
     public async ValueTask DisposeAsync()
     {

@@ -151,6 +151,19 @@ public sealed class EventTests : DaemonFixture
     }
 
     [Test]
+    public async Task Who_follows_vms_by_their_tag_hears_of_their_end()
+    {
+        await MakeVmAsync("followed");
+        await Daemon.OkAsync("mgmt.vm.tag.Set", "followed", "seen");
+        await using var events = await Daemon.EventsAsync("event=domain-delete", source: "work");
+        await MakeVmAsync("unfollowed");
+        await Daemon.OkAsync("mgmt.vm.Remove", "unfollowed");
+        await Daemon.OkAsync("mgmt.vm.Remove", "followed");
+        var heard = await events.UntilAsync(e => e.Name == "domain-delete");
+        Assert.That(heard[^1]["vm"], Is.EqualTo("followed"));
+    }
+
+    [Test]
     public async Task A_stream_on_a_vm_has_that_vms_events_and_ends_when_it_is_removed()
     {
         await MakeVmAsync("mortal");
@@ -195,6 +208,29 @@ public sealed class EventTests : DaemonFixture
     [Test]
     public async Task A_refusal_is_an_exception_and_no_event() =>
         await Daemon.RefusedAsync(ErrorCode.PermissionDenied, "mgmt.Events", "vault", source: "sys-net");
+
+    [Test]
+    public async Task A_stream_is_in_the_audit_log_from_its_opening_on()
+    {
+        var refused = (await Daemon.RefusedAsync(ErrorCode.ProtocolError, "mgmt.Events", "vault", payload: "nonsense")).Type;
+        await using (await Daemon.EventsAsync("", "vault"))
+        {
+            Assert.That(Outcomes(), Is.EqualTo(new[] { refused, "stream" }));
+        }
+        var until = Environment.TickCount64 + 5000;
+        while (Outcomes().Count < 3 && Environment.TickCount64 < until)
+        {
+            await Task.Delay(50);
+        }
+        var lines = Lines();
+        Assert.That(lines, Has.Count.EqualTo(3));
+        Assert.That(lines[2].GetProperty("outcome").GetString(), Is.EqualTo("MgmtCancelledError"));
+        Assert.That(lines[2].GetProperty("call").GetInt64(), Is.EqualTo(lines[1].GetProperty("call").GetInt64()));
+
+        List<System.Text.Json.JsonElement> Lines() =>
+            [.. Daemon.Audit().Where(l => l.TryGetProperty("method", out var method) && method.GetString() == "mgmt.Events" && l.GetProperty("target").GetString() == "vault" && l.GetProperty("source").GetString() == "dom0")];
+        List<string?> Outcomes() => [.. Lines().Select(l => l.GetProperty("outcome").GetString())];
+    }
 
     private static string Text(MgmtEvent happened) => string.Join(' ', happened.Pairs.Select(p => $"{p.Key}={p.Value}").Prepend(happened.Name));
 }

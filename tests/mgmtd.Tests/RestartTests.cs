@@ -223,6 +223,35 @@ public sealed class RestartTests
     }
 
     [Test]
+    public async Task A_start_that_a_kill_cut_off_has_failed_and_is_told_once()
+    {
+        await using var daemon = await DaemonProcess.StartAsync(new DaemonOptions
+        {
+            Host = """{ "vms": { "slow": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "delays": { "launch": 60000 } } } } }""",
+        });
+        var begin = await daemon.CursorAsync();
+        await using (var events = await daemon.EventsAsync("subject=slow"))
+        {
+            using var socket = await daemon.ConnectAsync();
+            await socket.SendAsync("mgmt.vm.Start+ dom0 name slow\0"u8.ToArray(), System.Net.Sockets.SocketFlags.None);
+            socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
+            await events.NextAsync("domain-pre-spawn");
+        }
+        await daemon.KillHardAsync();
+        await daemon.StartAgainAsync();
+        await using var told = await daemon.EventsAsync($"since={begin}\nsubject=slow");
+        Assert.That(await told.NamesUntilAsync("domain-start-failed"), Is.EqualTo(new[] { "domain-pre-start", "domain-pre-spawn", "domain-start-failed" }));
+        Assert.That(told.Seen[^1]["reason"], Is.EqualTo("the daemon ended during the start"));
+        Assert.That(await daemon.StateAsync("slow"), Is.EqualTo("Halted"));
+
+        var cursor = await daemon.CursorAsync();
+        await daemon.RestartAsync();
+        await daemon.OkAsync("mgmt.vm.tag.Set", "slow", "last");
+        await using var again = await daemon.EventsAsync($"since={cursor}\nsubject=slow\nevent=domain-*");
+        Assert.That(await again.NamesUntilAsync("domain-tag-add:last"), Is.EqualTo(new[] { "domain-tag-add:last" }));
+    }
+
+    [Test]
     public async Task A_request_that_is_cut_off_by_the_daemons_stop_gets_an_answer()
     {
         await using var daemon = await DaemonProcess.StartAsync();
@@ -265,5 +294,13 @@ public sealed class RestartTests
         var (code, output) = await DaemonProcess.RunAsync(new DaemonOptions { Host = """{ "vms": { "x": { "class": "AppVM", "color": "red" } } }""" });
         Assert.That(code, Is.EqualTo(1), output);
         Assert.That(output, Does.Contain("mgmtd: ").And.Contain("$.vms.x.color"));
+    }
+
+    [Test]
+    public async Task A_document_with_a_value_that_no_property_takes_is_refused()
+    {
+        var (code, output) = await DaemonProcess.RunAsync(new DaemonOptions { Host = """{ "vms": { "x": { "class": "TemplateVM", "properties": { "label": "red", "memory": "abc" } } } }""" });
+        Assert.That(code, Is.EqualTo(1));
+        Assert.That(output, Does.Contain("Property memory of x in the host document"));
     }
 }

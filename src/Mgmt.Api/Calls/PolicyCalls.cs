@@ -93,7 +93,7 @@ public sealed class PolicyCalls(PolicyEditor editor) : ICallGroup
 
     private ValueTask<ReadOnlyMemory<byte>> Eval(CallContext call, CancellationToken cancellation)
     {
-        var decision = editor.InForce.DecideCall(PolicyQuestion.Parse(call.PayloadText("question"), call.State), new SnapshotDirectory(call.State));
+        var decision = editor.InForce.DecideCall(PolicyQuestion.Parse(call.PayloadText("question"), call.State), new SnapshotDirectory(call.State, null));
         return new(Content.Text($"decision={(decision.Allowed ? "allow" : "deny")}\nrule={decision.Rule}\nreason={decision.Reason}\n"));
     }
 

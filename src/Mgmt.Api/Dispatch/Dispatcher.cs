@@ -28,8 +28,9 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
         }
     }
 
-    /// <summary>For input that never became a request: the audit line of an error found by the transport.</summary>
-    public void Refused(Caller caller, MgmtException error) => audit.Write(new(calls.NextId(), null, null, caller, null, error.Code.ToString(), TimeSpan.Zero));
+    /// <summary>The audit line of an error found by the transport: of a request that never had a header (null), or never its end.</summary>
+    public void Refused(CallSession? session, Caller caller, MgmtException error) =>
+        audit.Write(new(session?.Context?.Id ?? calls.NextId(), session?.Request, null, caller, null, error.Code.ToString(), session is null ? TimeSpan.Zero : clock.GetElapsedTime(session.Began)));
 
     /// <summary>Carries a call out. Never throws.</summary>
     public async ValueTask<CallResult> RunAsync(CallSession session, CallInput input, CancellationToken cancellation)
@@ -47,7 +48,6 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             call.State = store.Current;
             call.Payload = new Untrusted(input.Payload);
             call.PayloadStream = input.Stream;
-            call.Events = input.Events;
             if (input.Stream is null)
             {
                 call.Row.Payload.Check(input.Payload.Length);
@@ -60,6 +60,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
                 throw new MgmtException(ErrorCode.PermissionDenied, "Denied by policy: %s from %s to %s", call.Request.Method, call.Source, call.Request.Destination);
             }
             call.Target = Targets.Resolve(call.State, call.Row, call.Request, target);
+            call.Events = input.Events is { } sink ? new AuditedSink(sink, () => Note(session, target, verdict, "stream")) : null;
             active = calls.Enter(call, cancellation);
             var content = await ActAsync(call, active, input);
             return Finish(session, target, verdict, "OK", new(content, null, call.Row.IsStream));
@@ -118,7 +119,10 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
 
     private CallResult Finish(CallSession session, string? target, PolicyVerdict? verdict, string outcome, CallResult result)
     {
-        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)));
+        Note(session, target, verdict, outcome);
         return result;
     }
+
+    private void Note(CallSession session, string? target, PolicyVerdict? verdict, string outcome) =>
+        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)));
 }

@@ -4,8 +4,11 @@ using Mgmt.Policy;
 
 namespace Mgmt.Api;
 
-/// <summary>The VMs of one state as the policy sees them. Entries are made when first asked for.</summary>
-public sealed class SnapshotDirectory(HostState state) : IDomainDirectory
+/// <summary>
+/// The VMs of one state as the policy sees them. Entries are made when first asked for. With <paramref name="removed"/> also those that
+/// were removed lately, for the events that tell of it.
+/// </summary>
+public sealed class SnapshotDirectory(HostState state, RemovedVms? removed) : IDomainDirectory
 {
     private const string UuidPrefix = "uuid:";
     private readonly ConcurrentDictionary<VmName, DomainInfo> _infos = new();
@@ -19,7 +22,7 @@ public sealed class SnapshotDirectory(HostState state) : IDomainDirectory
     /// <inheritdoc/>
     public DomainInfo? Find(string nameOrUuid)
     {
-        var vm = Targets.FindVm(state, nameOrUuid);
+        var vm = Targets.FindVm(state, nameOrUuid) ?? removed?.Find(nameOrUuid);
         return vm is null ? null : Info(vm);
     }
 

@@ -19,11 +19,11 @@ public sealed class EventVisibility(PolicyGate policy)
     public bool Sees(string subscriber, MgmtEvent happened)
     {
         var subject = happened.Subject.Length > 0 ? happened.Subject : happened["vm"] ?? "dom0";
-        return policy.Allows(subscriber, new("Events", Sanitise(happened.Name), subject)) && MayRead(subscriber, happened);
+        return policy.AllowsEvent(subscriber, new("Events", Sanitise(happened.Name), subject)) && MayRead(subscriber, happened);
     }
 
     /// <summary>Whether the subscriber may have a stream of that destination.</summary>
-    public bool MayOpen(string subscriber, VmName destination) => policy.Allows(subscriber, new("Events", "", destination.Value));
+    public bool MayOpen(string subscriber, VmName destination) => policy.AllowsEvent(subscriber, new("Events", "", destination.Value));
 
     private bool MayRead(string subscriber, MgmtEvent happened)
     {
@@ -33,8 +33,8 @@ public sealed class EventVisibility(PolicyGate policy)
             {
                 var name = happened.Name[(colon + 1)..];
                 return happened.Subject.Length > 0
-                    ? policy.Allows(subscriber, new(vmCall, name, happened.Subject))
-                    : hostCall is null || policy.Allows(subscriber, new(hostCall, name, "dom0"));
+                    ? policy.AllowsEvent(subscriber, new(vmCall, name, happened.Subject))
+                    : hostCall is null || policy.AllowsEvent(subscriber, new(hostCall, name, "dom0"));
             }
         }
         return true;

@@ -46,9 +46,23 @@ public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> l
 
     /// <summary>Whether the kernels pool of a state holds a kernel.</summary>
     public bool HasKernel(HostState state, string kernel) =>
-        TryGet(KernelPool(state))?.Volumes.Any(vid => vid.Value == kernel) == true;
+        TryGet(KernelPool(state)) is { } pool && (pool.Volumes.Any(vid => vid.Value == kernel) || CanOpen(pool, kernel));
 
     internal static PoolName KernelPool(HostState state) => PoolName.Parse(state.Properties.GetValueOrDefault("default_pool_kernel") ?? "linux-kernel");
+
+    /// <summary>What a pool has in memory may be some seconds old, and a kernel is often named right after it was put there.</summary>
+    private static bool CanOpen(IStoragePool pool, string kernel)
+    {
+        try
+        {
+            using var image = pool.OpenKernel(kernel);
+            return true;
+        }
+        catch (MgmtException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>Closes them.</summary>
     public async ValueTask DisposeAsync()

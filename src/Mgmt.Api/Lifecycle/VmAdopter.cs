@@ -16,6 +16,7 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
         var runs = services.Store.Current.Vms.Values.Where(vm => vm.Status.Run is not null).ToList();
         await ReapAsync([.. runs.Select(vm => vm.Status.Run!)], cancellation);
         var adopted = await Task.WhenAll(runs.Select(async vm => (vm.Name, Done: await TryAdoptAsync(vm.Name, cancellation))));
+        await CutOffStarts.TellAsync(services, cancellation);
         return Task.WhenAll(adopted.Where(a => !a.Done).Select(a => KeepTryingAsync(a.Name, cancellation)));
     }
 

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Api;
 
 /// <summary>Makes and removes VMs.</summary>
-public sealed class VmMaker(LifecycleServices services)
+public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
 {
     private const int MaxQid = 65534;
 
@@ -125,7 +125,7 @@ public sealed class VmMaker(LifecycleServices services)
         throw new MgmtException(ErrorCode.MgmtBusyError, "There are as many VMs as there can be");
     }
 
-    private static MgmtException? TakeOut(IStateTransaction change, VmName name)
+    private MgmtException? TakeOut(IStateTransaction change, VmName name)
     {
         var vm = change.State.Get(name);
         if (vm.Class == VmClass.AdminVM || vm.Status.State != VmState.Halted)
@@ -140,6 +140,7 @@ public sealed class VmMaker(LifecycleServices services)
         {
             return new(ErrorCode.QubesVMInUseError, "Domain is in use: '%s'; see %s", name.Value, user);
         }
+        removed.Add(vm);
         change.RemoveVm(name);
         RemoveTagsOf(change, name);
         change.Emit(MgmtEvent.Global("domain-delete", ("vm", name.Value)));

@@ -91,7 +91,7 @@ public sealed class PolicyEditor : IDisposable
         if (after is not null && !force)
         {
             var replace = file.IsInclude ? "mgmt.policy.include.Replace" : "mgmt.policy.Replace";
-            PolicyCheck.KeepAccess(InForce, after, call.Source, file.Name, new SnapshotDirectory(call.State), replace, "mgmt." + call.Row.Name);
+            PolicyCheck.KeepAccess(InForce, after, call.Source, file.Name, new SnapshotDirectory(call.State, null), replace, "mgmt." + call.Row.Name);
         }
         if (current is not null && next is { } same && same.Span.SequenceEqual(current))
         {

@@ -73,7 +73,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         }
         catch (MgmtException error)
         {
-            dispatcher.Refused(caller, error);
+            dispatcher.Refused(session, caller, error);
             await ReplyAsync(connection.Socket, error, session is not null && IsAdmin(session));
             return;
         }

@@ -1,3 +1,4 @@
+using Mgmt.Testing;
 using System.Collections.Concurrent;
 using Mgmt.Core;
 

@@ -1,4 +1,5 @@
 using Mgmt.Core;
+using Mgmt.Testing;
 
 namespace Mgmt.Api.Tests.PolicyFiles;
 

@@ -1,7 +1,7 @@
-namespace Mgmt.Api.Tests;
+namespace Mgmt.Testing;
 
 /// <summary>A clock that moves only when it is told to; timers run inside <see cref="Advance"/>, in the order they are due.</summary>
-internal sealed class ManualTime : TimeProvider
+public sealed class ManualTime : TimeProvider
 {
     private readonly Lock _gate = new();
     private readonly List<Timer> _timers = [];
