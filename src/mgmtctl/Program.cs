@@ -29,13 +29,13 @@ internal static class Program
             LabelVerb.Create(cli),
             VolumeVerb.Create(cli),
             PoolVerb.Create(cli),
+            PolicyVerb.Create(cli),
             EventsVerb.Create(cli),
             AgentVerb.Create(cli),
             StatusVerb.Create(cli),
             CallsVerb.Create(cli),
             CallVerb.Create(cli),
             ExportVerb.Create(cli),
-            PolicyVerb.Create(cli),
             CompletionVerb.Script(cli),
             CompletionVerb.Words(cli));
         return cli;

@@ -51,10 +51,10 @@ try
         Directory = settings.StateDirectory, Seed = () => SeedCheck.Run(opening.Seed()), JournalMaxEntries = settings.JournalMaxEvents, JournalMaxAge = settings.JournalMaxAge,
         TimeProvider = clock, Logger = logs.CreateLogger<StateStore>(),
     }, CancellationToken.None);
-    await using var policy = new PolicyStore(
-        [.. settings.PolicyDirectories.Select((path, i) => new PolicyDirectory(path, MayBeMissing: i < settings.PolicyDirectories.Count - 1))],
-        new PolicyOptions { FoldManagementServices = true, BuiltinRule = true, DenyWhenBroken = settings.BrokenPolicyDenies },
-        Path.Combine(settings.StateDirectory, "policy.last-good"), clock, logs.CreateLogger<PolicyStore>());
+    PolicyDirectory[] ruleFiles = [.. settings.PolicyDirectories.Select((path, i) => new PolicyDirectory(path, MayBeMissing: i < settings.PolicyDirectories.Count - 1))];
+    var rules = new PolicyOptions { FoldManagementServices = true, BuiltinRule = true, DenyWhenBroken = settings.BrokenPolicyDenies };
+    await using var policy = new PolicyStore(ruleFiles, rules, Path.Combine(settings.StateDirectory, "policy.last-good"), clock, logs.CreateLogger<PolicyStore>());
+    using var policyFiles = new PolicyEditor(ruleFiles, rules, policy, Path.Combine(settings.StateDirectory, "policy-history"), clock);
     using var audit = new AuditLog(Path.Combine(settings.StateDirectory, "audit.log"), settings.AuditRequired, clock, logs.CreateLogger<AuditLog>());
     var removed = new RemovedVms();
     var gate = new PolicyGate(policy, store, removed);
@@ -73,7 +73,7 @@ try
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, clock);
     var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls));
+        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles));
     var dispatcher = new Dispatcher(table, store, gate, notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.

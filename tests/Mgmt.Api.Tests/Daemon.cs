@@ -18,6 +18,7 @@ internal sealed class Daemon : IAsyncDisposable
     internal required TestHostDefinition Test { get; init; }
     internal StateStore Store { get; private set; } = null!;
     internal PolicyStore Policy { get; private set; } = null!;
+    internal PolicyEditor PolicyFiles { get; private set; } = null!;
     internal PolicyGate Gate { get; private set; } = null!;
     internal PolicyNotices Notices { get; private set; } = null!;
     internal AuditLog Audit { get; private set; } = null!;
@@ -37,6 +38,9 @@ internal sealed class Daemon : IAsyncDisposable
     internal string AuditPath => Path.Combine(_directory, "audit.log");
     internal string PolicyPath => Path.Combine(_directory, "policy.d");
 
+    internal string RuntimePolicyPath => Path.Combine(_directory, "runtime-policy.d");
+    internal string HistoryPath => Path.Combine(_directory, "policy-history");
+
     internal static async Task<Daemon> OpenAsync(
         string? document = null, string policy = "", TimeProvider? clock = null, IVmBackend? backend = null, IEnumerable<IPoolDriver>? drivers = null,
         string? audit = null, bool auditRequired = false, IEnumerable<ICallGroup>? groups = null, int queueLength = 4096)
@@ -53,7 +57,10 @@ internal sealed class Daemon : IAsyncDisposable
         Directory.CreateDirectory(PolicyPath);
         await File.WriteAllTextAsync(Path.Combine(PolicyPath, "30-test.policy"), policy);
         Store = await StateStore.OpenAsync(new() { Directory = Path.Combine(_directory, "state"), Seed = () => Test.Seed, TimeProvider = clock }, CancellationToken.None);
-        Policy = new([new(PolicyPath, false)], new() { FoldManagementServices = true, BuiltinRule = true }, Path.Combine(_directory, "last-good"), TimeProvider.System, NullLogger.Instance);
+        PolicyDirectory[] ruleFiles = [new(RuntimePolicyPath, true), new(PolicyPath, false)];
+        var rules = new PolicyOptions { FoldManagementServices = true, BuiltinRule = true };
+        Policy = new(ruleFiles, rules, Path.Combine(_directory, "last-good"), TimeProvider.System, NullLogger.Instance);
+        PolicyFiles = new(ruleFiles, rules, Policy, HistoryPath, TimeProvider.System);
         var removed = new RemovedVms();
         Gate = new(Policy, Store, removed);
         Notices = new(Store, NullLogger<PolicyNotices>.Instance);
@@ -71,7 +78,7 @@ internal sealed class Daemon : IAsyncDisposable
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
         var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, clock);
-        Table = new(groups ?? CallGroups.Make(Services, Maker, Starter, Stopper, Properties, Writer, Streams, facts, status, Calls));
+        Table = new(groups ?? CallGroups.Make(Services, Maker, Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles));
         Dispatcher = new(Table, Store, Gate, Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
     }
 
@@ -146,6 +153,7 @@ internal sealed class Daemon : IAsyncDisposable
     {
         await Notices.DisposeAsync();
         await Test.Backend.DisposeAsync();
+        PolicyFiles.Dispose();
         await Policy.DisposeAsync();
         Audit.Dispose();
         var sessions = Services.Sessions.All.ToList();

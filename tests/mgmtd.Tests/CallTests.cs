@@ -26,6 +26,8 @@ public sealed class CallTests : DaemonFixture
     [TestCase("property.List", "dom0", "clockvm", ErrorCode.QubesNoSuchPropertyError)]
     [TestCase("vm.property.List", "work", "memory", ErrorCode.QubesNoSuchPropertyError)]
     [TestCase("vm.volume.List", "work", "private", ErrorCode.QubesVolumeNotFoundError)]
+    [TestCase("policy.List", "dom0", "90-mgmt-default", ErrorCode.QubesException)]
+    [TestCase("policy.include.List", "dom0", "mgmt-vm-ro", ErrorCode.QubesException)]
     public async Task A_list_with_an_entry_gives_that_line(string call, string destination, string entry, ErrorCode unknown)
     {
         var one = await Daemon.OkAsync("mgmt." + call, destination, entry);
