@@ -84,7 +84,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
     {
         var stream = session.StreamsPayload ? connection.PayloadReader(settings.RequestDeadline) : null;
         var sink = session.IsStream ? new SocketEventSink(connection.Socket) : null;
-        using var gone = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var gone = new CancellationTokenSource();
         var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, () => Native.HasHungUp(connection.Socket)), gone.Token);
         CallResult result;
         if (running.IsCompleted)
@@ -93,8 +93,10 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         }
         else
         {
+            // Only here, off the path of calls that are answered at once: all calls share the daemon's token, and its list of listeners has a lock.
             // A reader that is gone is noticed only by asking; what may be cancelled then is, what has begun to change something is not.
             using (sweeper.Watch(connection.Socket, gone))
+            using (cancellation.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), gone))
             {
                 result = await running;
             }
