@@ -9,9 +9,6 @@ public sealed class PolicyGate(PolicyStore policy, StateStore store, RemovedVms 
     private volatile SnapshotDirectory _directory = new(store.Current, null);
     private volatile SnapshotDirectory _withRemoved = new(store.Current, removed);
 
-    /// <summary>The set in force and whether it is the last good one of a broken set.</summary>
-    public PolicySnapshot Current => policy.Current;
-
     /// <summary>
     /// All questions of a call, until one is refused. A set with an error leaves the last good one in force.
     /// </summary>
