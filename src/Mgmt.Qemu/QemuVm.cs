@@ -81,6 +81,14 @@ internal sealed partial class QemuVm : IRunningVm
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
+
+    /// <inheritdoc/>
+    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
+
+    /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
         _killAsked = true;

@@ -41,7 +41,7 @@ internal sealed class LinuxKernelPool : IStoragePool
     public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation) =>
         Task.FromResult(new OpenVolume(volume.Name, true, volume.SizeBytes, []));
 
-    public Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation) =>
+    public Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation) =>
         Task.FromException(new MgmtException(ErrorCode.StoragePoolException, "Pool %s is read-only", Record.Name.Value));
 
     public BootImage OpenKernel(string kernel)

@@ -10,7 +10,7 @@ internal sealed partial class Qcow2Pool
 {
     private const int SectorBytes = 512;
 
-    public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation)
+    public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation)
     {
         CheckImport(volume, sizeBytes);
         // Before the bytes come, so that nobody sends gigabytes for nothing; and again before they count.

@@ -31,7 +31,7 @@ internal sealed class TestKernelPool : IStoragePool
 
     public Task CreateAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(() => Check(volume), cancellation);
 
-    public Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation) =>
+    public Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation) =>
         Task.FromException(new MgmtException(ErrorCode.StoragePoolException, "Pool %s is read-only", Record.Name.Value));
 
     public Task RemoveAsync(VolumeRecord volume, CancellationToken cancellation) => Task.CompletedTask;

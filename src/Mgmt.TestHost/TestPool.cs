@@ -87,7 +87,7 @@ internal sealed class TestPool : IStoragePool
         },
         cancellation);
 
-    public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, CancellationToken cancellation)
+    public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation)
     {
         var vid = VidOf(volume);
         Fail(_faults(volume).Import);

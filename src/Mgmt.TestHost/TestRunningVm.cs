@@ -120,6 +120,14 @@ public sealed partial class TestRunningVm : IRunningVm
         cancellation);
 
     /// <inheritdoc/>
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
+
+    /// <inheritdoc/>
+    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
+
+    /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
         await _time.Wait(_behaviour.Delays.Kill, cancellation);

@@ -47,6 +47,14 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task PressPowerButtonAsync(CancellationToken cancellation) => OnButton(cancellation);
 
+    /// <inheritdoc/>
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
+
+    /// <inheritdoc/>
+    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
+        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
+
     public Task KillAsync(CancellationToken cancellation)
     {
         if (OnKill is { } kill)

@@ -91,7 +91,7 @@ public abstract class PoolFixture
     }
 
     protected Task Import(VolumeRecord volume, byte[] data, long? sizeBytes = null) =>
-        Pool.ImportAsync(volume, PipeReader.Create(new MemoryStream(data)), sizeBytes ?? data.Length, Token);
+        Pool.ImportAsync(volume, PipeReader.Create(new MemoryStream(data)), sizeBytes ?? data.Length, null, Token);
 
     protected static string[] Files(string directory) =>
         Directory.Exists(directory) ? [.. Directory.EnumerateFiles(directory, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(directory, f)).Order(StringComparer.Ordinal)] : [];

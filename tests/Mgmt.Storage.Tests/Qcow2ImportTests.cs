@@ -42,7 +42,7 @@ public sealed class Qcow2ImportTests : PoolFixture
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var pipe = new Pipe();
         await pipe.Writer.WriteAsync(Bytes(0x42, 4096), Token);
-        var import = Pool.ImportAsync(Private, pipe.Reader, Size, cancel.Token);
+        var import = Pool.ImportAsync(Private, pipe.Reader, Size, null, cancel.Token);
         await cancel.CancelAsync();
         Assert.That(async () => await import, Throws.InstanceOf<OperationCanceledException>());
         Assert.That(await Holds(Private, 0x41), Is.True);
@@ -66,7 +66,7 @@ public sealed class Qcow2ImportTests : PoolFixture
         await Run("mkfifo", fifo);
         await Reopen(Script($"echo $$ > {fifo}; exec sleep 600"));
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        var import = Pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, cancel.Token);
+        var import = Pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, null, cancel.Token);
         var pid = (await File.ReadAllTextAsync(fifo, Token)).Trim();
         await cancel.CancelAsync();
         Assert.That(async () => await import, Throws.InstanceOf<OperationCanceledException>());
@@ -89,7 +89,7 @@ public sealed class Qcow2ImportTests : PoolFixture
         {
             await using var pool = await OpenedBy.OpenAsync(Record(small + "/pool", "small"), Token);
             await pool.CreateAsync(Private, Token);
-            var import = () => pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, Token);
+            var import = () => pool.ImportAsync(Private, PipeReader.Create(new MemoryStream(Bytes(0x42))), Size, null, Token);
             Assert.That(await CodeOf(import), Is.EqualTo(ErrorCode.MgmtNoSpaceError));
             Assert.That(Files(small), Is.EqualTo(new[] { "pool/appvms/work/private.qcow2" }));
         }

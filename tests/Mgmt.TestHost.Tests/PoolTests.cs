@@ -48,7 +48,7 @@ public sealed class PoolTests
     public async Task An_import_of_the_wrong_size_changes_nothing(int bytes, string message)
     {
         var pool = await Open();
-        var error = await Refused(ErrorCode.ProtocolError, pool.ImportAsync(Volume("vm/root"), Data(bytes), 8, None));
+        var error = await Refused(ErrorCode.ProtocolError, pool.ImportAsync(Volume("vm/root"), Data(bytes), 8, null, None));
         Assert.That((error.Message, pool.UsageBytes(Vid.Parse("vm/root"))), Is.EqualTo((message, 0L)));
     }
 
@@ -56,10 +56,10 @@ public sealed class PoolTests
     public async Task An_import_of_the_right_size_is_counted()
     {
         var pool = await Open(key: "size", value: "10");
-        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, None);
-        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, None);
+        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None);
+        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None);
         Assert.That(pool.Usage, Is.EqualTo(new PoolUsage(10, 8)));
-        await Refused(ErrorCode.MgmtNoSpaceError, pool.ImportAsync(Volume("other"), Data(8), 8, None));
+        await Refused(ErrorCode.MgmtNoSpaceError, pool.ImportAsync(Volume("other"), Data(8), 8, null, None));
     }
 
     [Test]
@@ -68,11 +68,11 @@ public sealed class PoolTests
         var pool = await Open();
         using (await pool.StartAsync(Volume("vm/root"), None))
         {
-            await Refused(ErrorCode.StoragePoolException, pool.ImportAsync(Volume("vm/root"), Data(8), 8, None));
+            await Refused(ErrorCode.StoragePoolException, pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None));
         }
         await pool.StopAsync(Volume("vm/root"), None);
         await pool.StopAsync(Volume("vm/root"), None);
-        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, None);
+        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None);
     }
 
     [Test]
@@ -139,7 +139,7 @@ public sealed class PoolTests
     private static ImmutableArray<(string Name, Func<Task> Call)> Steps(IStoragePool pool, VolumeRecord volume) =>
     [
         ("create", () => pool.CreateAsync(volume, None)),
-        ("import", () => pool.ImportAsync(volume, Data(8), 8, None)),
+        ("import", () => pool.ImportAsync(volume, Data(8), 8, null, None)),
         ("start", () => pool.StartAsync(volume, None)),
         ("stop", () => pool.StopAsync(volume, None)),
     ];

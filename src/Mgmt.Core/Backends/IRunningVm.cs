@@ -32,6 +32,15 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>Presses the power button (ACPI). ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
     Task PressPowerButtonAsync(CancellationToken cancellation);
 
+    /// <summary>
+    /// Begins to copy a disk as it is at this moment into an empty image of the same size; returns when the moment is fixed. Takes the target's
+    /// file by a descriptor of its own. ERRORS: QubesVolumeNotFoundError (the VM has no such disk), MgmtBusyError (one is under way), MgmtTimeoutError, MgmtUnavailableError, StoragePoolException.
+    /// </summary>
+    Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation);
+
+    /// <summary>Grows a disk; the guest sees it. ERRORS: QubesVolumeNotFoundError, MgmtTimeoutError, MgmtUnavailableError, MgmtNoSpaceError, StoragePoolException.</summary>
+    Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation);
+
     /// <summary>Ends the process by force; returns when it is proven gone. Never waits for another operation. ERRORS: MgmtTimeoutError.</summary>
     Task KillAsync(CancellationToken cancellation);
 
