@@ -25,7 +25,7 @@ internal sealed class FrontEndSocket(string service, ServerSocket socket, IFront
         {
             try
             {
-                var accepted = await socket.Socket.AcceptAsync(stopping);
+                var accepted = new PeerSocket(await socket.Socket.AcceptAsync(stopping));
                 serving.RemoveWhere(task => task.IsCompleted);
                 if (serving.Count >= MostConnections)
                 {
@@ -49,7 +49,7 @@ internal sealed class FrontEndSocket(string service, ServerSocket socket, IFront
         await Task.WhenAll(serving);
     }
 
-    private async Task ServeAsync(Socket accepted, CancellationToken stopping)
+    private async Task ServeAsync(PeerSocket accepted, CancellationToken stopping)
     {
         try
         {
@@ -85,7 +85,7 @@ internal sealed class FrontEndSocket(string service, ServerSocket socket, IFront
     }
 
     /// <summary>ERRORS: FormatException, also when the end does not come.</summary>
-    private async Task<ReadOnlyMemory<byte>> ReadAsync(Socket accepted, CancellationToken stopping)
+    private async Task<ReadOnlyMemory<byte>> ReadAsync(PeerSocket accepted, CancellationToken stopping)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         limit.CancelAfter(deadline);
@@ -99,7 +99,7 @@ internal sealed class FrontEndSocket(string service, ServerSocket socket, IFront
                 {
                     Array.Resize(ref buffer, filled < MostBytes ? Math.Min(MostBytes, 2 * filled) : throw new FormatException("too long"));
                 }
-                var read = await accepted.ReceiveAsync(buffer.AsMemory(filled), SocketFlags.None, limit.Token);
+                var read = await accepted.ReceiveAsync(buffer.AsMemory(filled), limit.Token);
                 if (read == 0)
                 {
                     break;
@@ -114,15 +114,12 @@ internal sealed class FrontEndSocket(string service, ServerSocket socket, IFront
         return buffer.AsMemory(0, filled);
     }
 
-    private async Task SendAsync(Socket accepted, ReadOnlyMemory<byte> answer, CancellationToken stopping)
+    private async Task SendAsync(PeerSocket accepted, ReadOnlyMemory<byte> answer, CancellationToken stopping)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         limit.CancelAfter(deadline);
-        while (answer.Length > 0)
-        {
-            answer = answer[await accepted.SendAsync(answer, SocketFlags.None, limit.Token)..];
-        }
-        accepted.Shutdown(SocketShutdown.Send);
+        await accepted.SendAsync(answer, limit.Token);
+        accepted.EndSending();
     }
 }
 
