@@ -38,7 +38,7 @@ public sealed class PolicyAgentVerbTests
     {
         var keys = new TestKeys();
         var ask = new TaskCompletionSource();
-        await using var daemon = Daemon(ask.Task, Frame("policy-ask", Question("q1", "work", "")));
+        await using var daemon = Daemon(ask.Task, Frame("policy-ask", Question("q1", "work vault", "")));
         var (ctl, run, leave) = Start(keys, token);
         await keys.PressAsync("1", token);
         ask.SetResult();
@@ -46,15 +46,15 @@ public sealed class PolicyAgentVerbTests
         _time.Advance(499);
         await keys.PressAsync("1", token);
         _time.Advance(1);
-        // An arrow key, and a paste.
-        await keys.PressAsync("\x1b[A", token);
+        // A paste, and an arrow key.
         await keys.PressAsync("1\n", token);
-        await keys.PressAsync("n", token);
-        await UntilAsync(() => ctl.Out.Contains("denied", StringComparison.Ordinal), token);
+        await keys.PressAsync("\x1b[A", token);
+        await keys.PressAsync("2", token);
+        await UntilAsync(() => ctl.Out.Contains("allowed: vault", StringComparison.Ordinal), token);
         await leave.CancelAsync();
 
         await run;
-        Assert.That(daemon.Requests.Skip(1), Is.EqualTo(new[] { "mgmt.policy.Answer+q1 dom0 name dom0\0deny" }));
+        Assert.That(daemon.Requests.Skip(1), Is.EqualTo(new[] { "mgmt.policy.Answer+q1 dom0 name dom0\0allow:vault" }));
     }
 
     [Test]
