@@ -22,7 +22,8 @@ public sealed class QrexecSocketTests : DaemonFixture
             "web": { "class": "AppVM", "uuid": "00000000-0000-4000-8000-000000000003", "properties": { "label": "red", "template": "debian" } },
             "dvm": { "class": "AppVM", "uuid": "00000000-0000-4000-8000-000000000004", "properties": { "label": "red", "template": "debian", "template_for_dispvms": "True" } },
             "relay": { "class": "AppVM", "uuid": "00000000-0000-4000-8000-000000000005", "properties": { "label": "red", "template": "debian" } },
-            "far": { "class": "RemoteVM", "uuid": "00000000-0000-4000-8000-000000000006", "properties": { "label": "red", "relayvm": "relay", "transport_rpc": "qubesair.SSHProxy" } }
+            "far": { "class": "RemoteVM", "uuid": "00000000-0000-4000-8000-000000000006", "properties": { "label": "red", "relayvm": "relay", "transport_rpc": "qubesair.SSHProxy" } },
+            "lost": { "class": "RemoteVM", "uuid": "00000000-0000-4000-8000-000000000007", "properties": { "label": "red" } }
           }
         }
         """;
@@ -47,6 +48,8 @@ public sealed class QrexecSocketTests : DaemonFixture
                 qubes.Copy * work @dispvm allow user=joe autostart=no
                 qubes.Copy * work far allow user=joe
                 qubes.Copy * far vault allow
+                qubes.Lost * work lost allow
+                qubes.Self * work work allow
                 qubes.Open * work @default allow target=vault user=joe
                 qubes.Open * work web deny notify=yes
                 qubes.Disp * work @dispvm allow
@@ -78,6 +81,10 @@ public sealed class QrexecSocketTests : DaemonFixture
     [TestCase("source=relay\nrequested_source=far\nintended_target=dom0\nservice_and_arg=qubes.Dom0\n\n", "user=DEFAULT\nresult=allow\ntarget=dom0\nautostart=True\nrequested_target=dom0")]
     [TestCase("source=web\nrequested_source=far\nintended_target=vault\nservice_and_arg=qubes.Copy\n\n", "result=deny")]
     [TestCase("source=work\nintended_target=web\nservice_and_arg=qubes.Open\n\n", "result=deny")]
+    [TestCase("source=work\nintended_target=lost\nservice_and_arg=qubes.Lost\n\n", "result=deny")]
+    [TestCase("source=work\nintended_target=work\nservice_and_arg=qubes.Self\n\n", "result=deny")]
+    [TestCase("source=work\nintended_target=uuid:00000000-0000-4000-8000-000000000001\nservice_and_arg=qubes.Self\n\n", "result=deny")]
+    [TestCase("source=work\nintended_target=work\nservice_and_arg=qubes.Self\njust_evaluate=yes\n\n", "result=allow")]
     [TestCase("source=work\nintended_target=work\nservice_and_arg=qubes.Copy\n\n", "result=deny")]
     [TestCase("source=work\nintended_target=@anyvm\nservice_and_arg=qubes.Copy\n\n", "result=deny")]
     [TestCase("source=work\nintended_target=web\nservice_and_arg=qubes.Copy\nassume_yes_for_ask=yes\n\n", "user=DEFAULT\nresult=allow\ntarget=web\ntarget_uuid=uuid:00000000-0000-4000-8000-000000000003\nautostart=True\nrequested_target=web")]
@@ -183,7 +190,7 @@ public sealed class QrexecSocketTests : DaemonFixture
         var told = await events.NextAsync("policy-notify");
         Assert.That((told["source"], told["target"], told["service"], told["argument"], told["decision"]), Is.EqualTo(("work", "web", "qubes.Open", "+x", "deny")));
         var line = Daemon.Audit().Last(l => l.TryGetProperty("method", out var method) && method.GetString() == "qubes.Open");
-        Assert.That((line.GetProperty("decision").GetString(), line.GetProperty("rule").GetString(), line.GetProperty("outcome").GetString()), Is.EqualTo(("deny", "20-test.policy:7", "policy")));
+        Assert.That((line.GetProperty("decision").GetString(), line.GetProperty("rule").GetString(), line.GetProperty("outcome").GetString()), Is.EqualTo(("deny", "20-test.policy:9", "policy")));
     }
 
     [TestCase("qubes.Copy gui", "work\0vault", "result=allow\n")]

@@ -132,7 +132,7 @@ public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTabl
             result = chosen is null ? result : policy.Evaluate(pure, chosen);
         }
         var allow = result.Decision as PolicyDecision.Allow;
-        refusal ??= request.JustEvaluate ? null : allow?.Refused;
+        refusal ??= request.JustEvaluate || allow is null ? null : allow.Refused ?? Loopback(request, allow, result.Directory);
         var allowed = allow is not null && refusal is null;
         var reason = refusal ?? (isAsk && allowed ? $"allowed by the user {allow!.Rule}" : Reason(result.Decision));
         var verdict = new PolicyVerdict(allowed, result.Decision.Rule ?? "-", reason, result.Decision.Notify, Question(request), result.StaleSince) { IsAsk = isAsk };
@@ -154,6 +154,10 @@ public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTabl
         var subject = new CallQuestion(request.Service, request.Argument, chosen);
         return AskSubject.Of(before.State, source, subject) == AskSubject.Of(store.Current, source, subject) ? (chosen, null) : (null, "not the VM any more that was asked about");
     }
+
+    /// <summary>In any spelling: by its UUID a VM would reach itself past qrexec.</summary>
+    private static string? Loopback(FrontEndRequest request, PolicyDecision.Allow allow, SnapshotDirectory directory) =>
+        Name(directory, request.RequestedSource ?? request.Source) == Name(directory, allow.Target) ? "a VM cannot call itself" : null;
 
     private static string Reason(PolicyDecision decision) => decision switch
     {

@@ -6,7 +6,7 @@ namespace Mgmt.Daemon;
 
 /// <summary>
 /// One of the sockets of qrexec's policy daemon: a request per connection, read to its end, answered, closed. Whatever is wrong with a request, or with who sends
-/// it, is closed without an answer, which a front end takes for a no. SOURCE: docs/policy.md, "For a qrexec front end".
+/// it, is closed without an answer; qrexec-daemon then asks its qrexec-policy-exec, if it finds one, and refuses. SOURCE: docs/policy.md, "For a qrexec front end".
 /// </summary>
 internal sealed class FrontEndSocket(string service, ServerSocket socket, IFrontEndService answers, PeerIdentity peers, HangupSweeper sweeper, TimeSpan deadline, ILogger<FrontEndSocket> log) : IDisposable
 {
