@@ -29,18 +29,19 @@ public sealed partial class MgmtClient(string socketPath)
     /// ERRORS: MgmtUnavailableError (nobody there), MgmtTimeoutError, ProtocolError (no proper reply, a header that cannot be sent).
     /// </summary>
     public Task<Reply> CallAsync(RequestHeader header, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) =>
-        CallAsync(header, Stream.Null, payload, null, cancellationToken);
+        CallAsync(header, payload, Stream.Null, null, cancellationToken);
 
     /// <summary>
     /// As above with a payload read from a stream to its end, such as a disk image. <paramref name="progress"/> is told
     /// the bytes of the payload sent so far. A daemon that answers before it took everything ends the sending.
     /// </summary>
     public Task<Reply> CallAsync(RequestHeader header, Stream payload, IProgress<long>? progress, CancellationToken cancellationToken) =>
-        CallAsync(header, payload, ReadOnlyMemory<byte>.Empty, progress, cancellationToken);
+        CallAsync(header, ReadOnlyMemory<byte>.Empty, payload, progress, cancellationToken);
 
-    private async Task<Reply> CallAsync(RequestHeader header, Stream stream, ReadOnlyMemory<byte> payload, IProgress<long>? progress, CancellationToken cancellationToken)
+    /// <summary>As above with bytes before the stream's, such as the first line of ImportWithSize. Progress counts the stream's only.</summary>
+    public async Task<Reply> CallAsync(RequestHeader header, ReadOnlyMemory<byte> first, Stream stream, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        var head = Head(header, payload.Span);
+        var head = Head(header, first.Span);
         using var socket = await ConnectAsync(cancellationToken);
         using var deadline = new IdleTimer(IdleDeadline, Time, cancellationToken);
         return await deadline.Guard(async () =>

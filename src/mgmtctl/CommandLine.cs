@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Mgmt.Cli.Rendering;
+using Mgmt.Cli.Verbs;
 using Mgmt.Core;
 using Mgmt.Wire;
 
@@ -137,14 +138,14 @@ internal sealed class CommandLine
 
     /// <summary>
     /// The parser takes an option that it does not know for an argument, and so would remove a VM of that name too.
-    /// A word after an option is that option's value, and after <c>--</c> everything is an argument.
+    /// A word after an option is that option's value, and after <c>--</c> everything is an argument. So is a negative number where a setting's value is due.
     /// </summary>
     private static string? UnknownOption(ParseResult parse)
     {
         var previous = TokenType.Argument;
         foreach (var token in parse.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash))
         {
-            if (token.Type == TokenType.Argument && previous != TokenType.Option && token.Value.Length > 1 && token.Value[0] == '-')
+            if (token.Type == TokenType.Argument && previous != TokenType.Option && token.Value.Length > 1 && token.Value[0] == '-' && !IsNegativeValue(parse, token))
             {
                 return token.Value;
             }
@@ -152,6 +153,9 @@ internal sealed class CommandLine
         }
         return null;
     }
+
+    private static bool IsNegativeValue(ParseResult parse, Token token) => char.IsAsciiDigit(token.Value[1])
+        && parse.CommandResult.Command.Arguments.Any(argument => argument.Name == Symbols.SettingValue && parse.GetResult(argument)?.Tokens.Contains(token) == true);
 
     private static string VerbPath(ParseResult parse)
     {

@@ -20,6 +20,10 @@ internal sealed class Daemon(MgmtClient client)
     public async Task<ReadOnlyMemory<byte>> CallAsync(RequestHeader header, Stream payload, IProgress<long>? progress, CancellationToken cancellationToken) =>
         Content(await client.CallAsync(header, payload, progress, cancellationToken));
 
+    /// <summary>As above with bytes before the stream's.</summary>
+    public async Task<ReadOnlyMemory<byte>> CallAsync(RequestHeader header, ReadOnlyMemory<byte> first, Stream rest, IProgress<long>? progress, CancellationToken cancellationToken) =>
+        Content(await client.CallAsync(header, first, rest, progress, cancellationToken));
+
     /// <summary>Text that a call without payload answers.</summary>
     public async Task<string> TextAsync(string method, string argument, string destination, CancellationToken cancellationToken) =>
         Encoding.UTF8.GetString((await CallAsync(method, argument, destination, "", cancellationToken)).Span);

@@ -22,6 +22,7 @@ internal static class Program
             PowerVerbs.Unpause(cli),
             WaitVerb.Create(cli),
             CreateVerb.Create(cli),
+            CloneVerb.Create(cli),
             RemoveVerb.Create(cli),
             PrefsVerb.Create(cli),
             FeaturesVerb.Create(cli),

@@ -21,6 +21,45 @@ public sealed class CompletionAndProcessTests
         Assert.That((code, ctl.Out.TrimEnd('\n').Replace('\n', ',')), Is.EqualTo((0, words)));
     }
 
+    [TestCase("volume info wo", "work:")]
+    [TestCase("volume info work:p", "work:private")]
+    [TestCase("volume clone work:root ma", "mail:")]
+    [TestCase("volume revert work:root ", "12,3")]
+    [TestCase("volume rm-snapshot work:root 3 1", "12")]
+    [TestCase("volume revert work ", "")]
+    [TestCase("volume set work:root ", "ephemeral,revisions_to_keep,rw")]
+    [TestCase("pool info d", "default")]
+    [TestCase("pool add fast ", "lvm_thin,qcow2")]
+    [TestCase("pool add fa", "")]
+    [TestCase("clone w", "work")]
+    public async Task Names_of_storage_are_completed(string typed, string words, CancellationToken token)
+    {
+        var (code, ctl, _) = await Ctl.AgainstAsync(
+            request => "0\0" + request.Split('+')[0] switch
+            {
+                "mgmt.vm.List" => "work class=AppVM state=Running\nmail class=AppVM state=Halted\n",
+                "mgmt.vm.volume.List" => "private\nroot\n",
+                "mgmt.vm.volume.ListSnapshots" => "3\n12\n",
+                "mgmt.pool.List" => "default\nfast\n",
+                "mgmt.pool.ListDrivers" => "qcow2 dir_path\nlvm_thin volume_group\n",
+                _ => throw new AssertionException(request),
+            },
+            token, ["words", "--", .. typed.Split(' ')]);
+        Assert.That((code, ctl.Out.TrimEnd('\n').Replace('\n', ',')), Is.EqualTo((0, words)));
+    }
+
+    [TestCase("work : pri", "private")]
+    [TestCase("work :", "private root")]
+    [TestCase("wo", "work:")]
+    public async Task The_program_itself_completes_volumes_in_bash_which_takes_colons_for_ends_of_words(string typed, string words, CancellationToken token)
+    {
+        await using var daemon = ScriptedDaemon.Answering(ScriptedDaemon.NewPath(), request =>
+            System.Text.Encoding.Latin1.GetBytes("0\0" + (request.StartsWith("mgmt.vm.List", StringComparison.Ordinal) ? "work class=AppVM state=Running\n" : "private\nroot\n")));
+        var program = Path.Combine(AppContext.BaseDirectory, "mgmtctl");
+        var script = $"source <({program} completion bash); COMP_WORDS=({program} --socket {daemon.Path} volume info {typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _mgmtctl {program}; echo \"${{COMPREPLY[@]}}\"";
+        Assert.That(await RunAsync("bash", ["-c", script], token), Is.EqualTo((0, words + "\n", "")));
+    }
+
     [Test]
     public async Task Without_a_daemon_there_are_no_names_and_no_complaint(CancellationToken token)
     {

@@ -2,12 +2,14 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Mgmt.Cli.Formats;
 
 namespace Mgmt.Cli.Rendering;
 
 /// <summary>
 /// Standard output: a table that fits the terminal when there is one, else lines of cells between tabs without a
-/// heading, or JSON when asked for. Cells are string, bool, long or null.
+/// heading, or JSON when asked for. Cells are string, bool, long, ByteSize or null; a ByteSize
+/// is readable in a table for people, and its digits elsewhere.
 /// </summary>
 internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
 {
@@ -25,7 +27,7 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
         else if (terminal.OutIsTerminal)
         {
             // In a method of its own, so that the library is loaded only here.
-            TerminalTable.Write(_writer, terminal.Width(), columns, rows.Select(row => row.Select(cell => PlainText.OneLine(Text(cell))).ToArray()));
+            TerminalTable.Write(_writer, terminal.Width(), columns, rows.Select(row => row.Select(cell => PlainText.OneLine(cell is ByteSize size ? size.Readable() : Text(cell))).ToArray()));
         }
         else
         {
@@ -36,8 +38,8 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
         }
     }
 
-    /// <summary>Facts about one thing. In JSON: an object.</summary>
-    public void Facts(IReadOnlyList<KeyValuePair<string, string>> facts)
+    /// <summary>Facts about one thing. In JSON: an object of texts. <paramref name="sizes"/>: which of them are numbers of bytes.</summary>
+    public void Facts(IReadOnlyList<KeyValuePair<string, string>> facts, params string[] sizes)
     {
         if (json)
         {
@@ -45,7 +47,7 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
         }
         else
         {
-            Table(["name", "value"], [.. facts.Select(fact => new object?[] { fact.Key, fact.Value })]);
+            Table(["name", "value"], [.. facts.Select(fact => new[] { fact.Key, sizes.Contains(fact.Key) ? ByteSize.Cell(fact.Value) : fact.Value })]);
         }
     }
 
@@ -121,6 +123,7 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
             {
                 case null: writer.WriteNullValue(); break;
                 case bool truth: writer.WriteBooleanValue(truth); break;
+                case ByteSize size: writer.WriteNumberValue(size.Bytes); break;
                 case long number: writer.WriteNumberValue(number); break;
                 default: writer.WriteStringValue(Text(value)); break;
             }

@@ -1,19 +1,25 @@
 using System.CommandLine;
-using Mgmt.Core;
 
 namespace Mgmt.Cli.Verbs;
 
 /// <summary>completion: the script; and the hidden verb it asks for words.</summary>
 internal static class CompletionVerb
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
-
-    // Raw string: the shell's own braces and quotes stay readable.
+    // Raw string: the shell's own braces and quotes stay readable. Readline takes : and = for ends of words, so they are put together
+    // again, and what is already there of the word is taken off the answers.
     private const string Bash = """
         # bash completion for mgmtctl; load it with: source <(mgmtctl completion bash)
         _mgmtctl() {
-            local IFS=$'\n'
-            COMPREPLY=($("$1" words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+            local IFS=$'\n' words=() word glue= last
+            for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
+                if [[ ${#words[@]} -gt 0 && ( $word == [:=] || -n $glue ) ]]; then words[-1]+=$word; else words+=("$word"); fi
+                [[ $word == [:=] ]] && glue=1 || glue=
+            done
+            COMPREPLY=($("$1" words -- "${words[@]}" 2>/dev/null))
+            last=${words[-1]}
+            [[ $COMP_WORDBREAKS == *:* && $last == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*[:=]}"}"}")
+            [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
+            return 0
         }
         complete -o default -F _mgmtctl mgmtctl
         """;
@@ -22,7 +28,7 @@ internal static class CompletionVerb
     {
         var shell = new Argument<string>("SHELL") { Description = "bash" };
         shell.AcceptOnlyFromAmong("bash");
-        return cli.Verb("completion", "Write a script that completes verbs, options and names of VMs", ["source <(mgmtctl completion bash)"], [shell], (run, _) =>
+        return cli.Verb("completion", "Write a script that completes verbs, options and the names of VMs, volumes, snapshots and pools", ["source <(mgmtctl completion bash)"], [shell], (run, _) =>
         {
             run.Output.Line(Bash);
             return Task.FromResult(ExitCode.Done);
@@ -56,31 +62,13 @@ internal static class CompletionVerb
             : last.StartsWith('-') ? options.Select(option => option.Name)
             : verb.Subcommands.Where(command => !command.Hidden).Select(command => command.Name)
                 .Concat(verb.Arguments.SelectMany(Choices))
-                .Concat(verb.Arguments.Any(TakesVm) ? await VmsAsync(cli.Connect(parse), cancellationToken) : []);
+                .Concat(await new CompletionNames(cli.Connect(parse), parse).OfAsync(verb, last, cancellationToken));
         return candidates.Where(word => word.StartsWith(last, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
     }
-
-    private static bool TakesVm(Argument argument) => argument.Name is Symbols.VmName or "DEST";
 
     private static Option[] Options(Command verb) =>
         [.. verb.Options, .. verb.Parents.OfType<Command>().SelectMany(Options).Where(option => option.Recursive)];
 
     private static IEnumerable<string> Choices(Symbol symbol) =>
         symbol.GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Select(item => item.Label);
-
-    /// <summary>Nothing when the daemon is not there: completion never complains and never makes the shell wait long.</summary>
-    private static async Task<IEnumerable<string>> VmsAsync(Daemon daemon, CancellationToken cancellationToken)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(Patience);
-        try
-        {
-            var lines = await daemon.LinesAsync("mgmt.vm.List", "", Daemon.Host, patience.Token);
-            return lines.Select(line => line.Split(' ')[0]);
-        }
-        catch (Exception error) when (error is MgmtException or OperationCanceledException)
-        {
-            return [];
-        }
-    }
 }

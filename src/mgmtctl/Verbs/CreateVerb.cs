@@ -31,7 +31,7 @@ internal static class CreateVerb
     {
         var pools = PoolWords(run.Get(Pools) ?? []);
         var method = (pools.Length == 0 ? "mgmt.vm.Create." : "mgmt.vm.CreateInPool.") + (run.Get(Class) ?? "AppVM");
-        await run.Daemon.CallAsync(method, run.Get(Template)!, Daemon.Host, $"name={Word(run.Get(Name)!)} label={Word(run.Get(Label) ?? "red")}{pools}", cancellationToken);
+        await run.Daemon.CallAsync(method, run.Get(Template)!, Daemon.Host, $"name={Symbols.Word(run.Get(Name)!)} label={Symbols.Word(run.Get(Label) ?? "red")}{pools}", cancellationToken);
         return ExitCode.Done;
     }
 
@@ -59,10 +59,6 @@ internal static class CreateVerb
         {
             throw new UsageException("--pool is given once as POOL, or as VOLUME=POOL for each volume");
         }
-        return string.Concat(pools.Select(pool => pool.Contains('=', StringComparison.Ordinal) ? " pool:" + Word(pool) : " pool=" + Word(pool)));
+        return string.Concat(pools.Select(pool => pool.Contains('=', StringComparison.Ordinal) ? " pool:" + Symbols.Word(pool) : " pool=" + Symbols.Word(pool)));
     }
-
-    /// <summary>The payload is words between spaces: a space in a value would be a second word.</summary>
-    private static string Word(string text) =>
-        text.Any(c => char.IsWhiteSpace(c)) || text.Length == 0 ? throw new UsageException($"'{text}' is empty or holds a space") : text;
 }
