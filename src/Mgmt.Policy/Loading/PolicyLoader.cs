@@ -31,8 +31,9 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
         if (options.BuiltinRule)
             _rules.Add(BuiltinRule());
         ImmutableArray<Rule> rules = [.. _rules];
-        var set = errors.IsEmpty ? new PolicySet(rules, inputs, options) : null;
-        return new PolicyLoad(set, rules, errors, inputs, [.. _listed], [.. _includeDirectories]);
+        ImmutableArray<string> listed = [.. _listed];
+        var set = errors.IsEmpty ? new PolicySet(rules, new PolicyOrigin(source.Directories, inputs, listed), options) : null;
+        return new PolicyLoad(set, rules, errors, inputs, listed, [.. _includeDirectories]);
     }
 
     // The union of the directories by file name, the first directory winning, in the order of the names.
@@ -89,7 +90,7 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
             return known;
         var status = source.Files.Read(file.Path, out var bytes);
         if (status == FileStatus.Found)
-            _inputs.Add(new PolicyFile(file.Path, file.Display, bytes));
+            _inputs.Add(new PolicyFile(file.Path, file.Display, bytes, _places.IsOutside(file.Path)));
         return _read[file.Path] = (status, bytes);
     }
 
@@ -139,7 +140,7 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
 
     private RuleError? AddRule(ref Words words, CallPattern call, FileContext file, int number)
     {
-        var error = RuleParser.Parse(ref words, call, file.Display, number, _pool, out var rule);
+        var error = RuleParser.Parse(ref words, call, file, number, _pool, out var rule);
         if (rule is not null)
             _rules.Add(rule);
         return error;

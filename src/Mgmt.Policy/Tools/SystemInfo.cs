@@ -45,13 +45,6 @@ public sealed class SystemInfo : IDomainDirectory
         }
     }
 
-    /// <summary>The same view with one VM in place of the one of its name.</summary>
-    public static SystemInfo With(IDomainDirectory domains, DomainInfo changed)
-    {
-        ArgumentNullException.ThrowIfNull(domains);
-        return new SystemInfo(domains.All.Append(changed));
-    }
-
     /// <summary>As <see cref="Parse"/>, of JSON that has been read. ERRORS: QubesValueError.</summary>
     public static SystemInfo Read(JsonElement root)
     {

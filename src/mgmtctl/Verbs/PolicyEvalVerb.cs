@@ -15,7 +15,7 @@ internal static class PolicyEvalVerb
     private static readonly Option<bool> Lines = new("--jsonl") { Description = "Read cases from standard input, a JSON object a line, and write a line of answers for each, in the pure language" };
 
     public static Command Create(CommandLine cli) =>
-        cli.Verb("eval", "Answer a question from rule files; exit status 0 allow, 126 anything else",
+        cli.Verb("eval", "Answer a question by the rules in force, or those of a directory; exit status 0 allow, 126 anything else",
             ["mgmtctl policy eval mgmt.vm.Start monitor work", "mgmtctl policy eval qubes.Filecopy work vault --policy-dir ./policy.d --system-info vms.json", "mgmtctl policy eval --jsonl < cases.jsonl"],
             [Call, Source, Target, RequestedSource, Lines, PolicyInputs.Directories, PolicyInputs.SystemInfo], ActAsync);
 
@@ -33,14 +33,22 @@ internal static class PolicyEvalVerb
         {
             throw new UsageException("SERVICE[+ARG], SOURCE and TARGET are needed, or --jsonl");
         }
-        if (PolicyInputs.Load(run) is not { } load)
+        var request = PolicyInputs.Request(run.Get(Call)!, run.Get(Source)!, target) with { RequestedSource = run.Get(RequestedSource) };
+        if (await OutcomeAsync(run, request, cancellationToken) is not { } outcome)
         {
             return ExitCode.Refused;
         }
-        var request = PolicyInputs.Request(run.Get(Call)!, run.Get(Source)!, target) with { RequestedSource = run.Get(RequestedSource) };
-        var outcome = PolicyOutcome.Of(load.Set!, request, await PolicyInputs.DomainsAsync(run, cancellationToken));
         run.Output.Facts([new("decision", outcome.Decision), new("rule", outcome.Rule), new("message", outcome.Message)]);
         return outcome.Decision == "allow" ? ExitCode.Done : ExitCode.Denied;
+    }
+
+    private static async Task<PolicyOutcome?> OutcomeAsync(Run run, PolicyRequest request, CancellationToken cancellationToken)
+    {
+        if (PolicyInputs.AllAtDaemon(run))
+        {
+            return PolicyExplanationText.Parse(await PolicyInputs.AskDaemonAsync(run, "mgmt.policy.Eval", request, cancellationToken)).Outcome;
+        }
+        return await PolicyInputs.LoadAsync(run, cancellationToken) is { } set ? PolicyOutcome.Of(set, request, await PolicyInputs.DomainsAsync(run, cancellationToken)) : null;
     }
 
     private static async Task<int> AnswerCasesAsync(Run run, CancellationToken cancellationToken)
