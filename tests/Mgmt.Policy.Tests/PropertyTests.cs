@@ -64,6 +64,26 @@ public sealed class PropertyTests
         }
     }
 
+    [Test]
+    public void In_a_large_set_the_first_rule_of_each_pair_decides()
+    {
+        var random = new Random(5);
+        var pairs = Enumerable.Range(0, 30_000).Select(_ => (Source: $"vm-{random.Next(200)}", Target: $"vm-{random.Next(200)}")).ToList();
+        var set = Sets.Make([.. pairs.Select(pair => $"s * {pair.Source} {pair.Target} deny")]);
+        var domains = TestDomains.Office();
+        foreach (var name in pairs.Select(pair => pair.Target).Distinct())
+            domains.Add(name);
+        var first = pairs.Select((pair, order) => (pair, order)).DistinctBy(item => item.pair).ToDictionary(item => item.pair, item => item.order + 1);
+        for (var source = 0; source <= 200; source++)
+        {
+            for (var target = 0; target < 200; target++)
+            {
+                var expected = first.TryGetValue(($"vm-{source}", $"vm-{target}"), out var line) ? $"30-x.policy:{line}" : null;
+                Assert.That(Sets.Ask(set, $"vm-{source}", $"vm-{target}", domains: domains).Rule, Is.EqualTo(expected));
+            }
+        }
+    }
+
     private static void AskEverything(PolicySet set)
     {
         foreach (var target in new[] { "", "work", "dom0", "@dispvm", "@dispvm:dvm", "nobody" })
