@@ -1,4 +1,5 @@
 using System.Text;
+using Mgmt.Testing;
 
 namespace Mgmt.Policy.Tests;
 
@@ -16,7 +17,7 @@ public sealed class PropertyTests
     [Test]
     public void Any_bytes_give_a_load_and_never_throw()
     {
-        for (var seed = 0; seed < 3000; seed++)
+        foreach (var seed in FuzzRun.Seeds(3000))
         {
             var random = new Random(seed);
             var files = new Dictionary<string, ReadOnlyMemory<byte>> { ["30-x.policy"] = Bytes(random), ["include/a"] = Bytes(random) };
@@ -44,7 +45,7 @@ public sealed class PropertyTests
         string[] sources = ["*", "@anyvm", "@adminvm", "work", "mgmt", "@tag:team", "@type:AppVM", "uuid:" + TestDomains.Uuid("work"), "dom0"];
         string[] targets = [.. sources, "@default", "@dispvm", "@dispvm:dvm", "@dispvm:@tag:d", "vault"];
         string[] calls = ["* *", "s *", "s +x", "s +", "t *", "s +x+y"];
-        for (var seed = 0; seed < 300; seed++)
+        foreach (var seed in FuzzRun.Seeds(300))
         {
             var random = new Random(seed);
             string Pick(string[] from) => from[random.Next(from.Length)];

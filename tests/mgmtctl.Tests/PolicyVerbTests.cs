@@ -39,11 +39,15 @@ public sealed class PolicyVerbTests
         Assert.That(shorter, Is.EqualTo(10));
     }
 
-    [Test]
+    [TestCase("{\"policy\": 1}")]
+    [TestCase("{")]
+    [TestCase("{\"policy\": {}, \"requests\": [{\"service\": \"\\ud800\"}]}")]
+    [TestCase("{\"policy\": {\"30-x.policy\": \"\\udc00\"}, \"requests\": []}")]
+    [TestCase("{\"policy\": {\"30-x.policy\": 1}, \"requests\": []}")]
     [CancelAfter(60_000)]
-    public async Task Eval_of_a_line_that_is_no_case_names_the_line(CancellationToken token)
+    public async Task Eval_of_a_line_that_is_no_case_names_the_line(string line, CancellationToken token)
     {
-        var ctl = new Ctl("/nonexistent") { Input = "\n{\"policy\": 1}\n" };
+        var ctl = new Ctl("/nonexistent") { Input = $"\n{line}\n" };
         Assert.That(await ctl.RunAsync(token, "policy", "eval", "--jsonl"), Is.EqualTo(1));
         Assert.That(ctl.Error, Does.StartWith("mgmtctl: Line 2 is no case"));
     }

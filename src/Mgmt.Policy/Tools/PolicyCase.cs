@@ -18,12 +18,8 @@ public static class PolicyCase
     public static void Answer(JsonElement line, Utf8JsonWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        var subject = line.ValueKind == JsonValueKind.Object && line.TryGetProperty("case", out var inner) ? inner : line;
-        if (subject.ValueKind != JsonValueKind.Object || !subject.TryGetProperty("requests", out var requests) || requests.ValueKind != JsonValueKind.Array)
-            throw new MgmtException(ErrorCode.QubesValueError, "The case has no list \"requests\"");
-        var questions = requests.EnumerateArray().Select(Read).ToList();
-        var domains = subject.TryGetProperty("system_info", out var info) ? SystemInfo.Read(info) : new SystemInfo([]);
-        var load = PolicySet.Load(PolicyCaseFiles.Read(subject), new PolicyOptions());
+        var (source, domains, questions) = JsonText.Read("case", () => ReadCase(line));
+        var load = PolicySet.Load(source, new PolicyOptions());
         if (load.Set is not { } set)
         {
             WriteError(writer, load.Errors[0]);
@@ -33,6 +29,16 @@ public static class PolicyCase
         foreach (var request in questions)
             Write(writer, set.Evaluate(request, domains), UserAsWritten(set, request, domains));
         writer.WriteEndArray();
+    }
+
+    private static (PolicySource Source, SystemInfo Domains, List<PolicyRequest> Questions) ReadCase(JsonElement line)
+    {
+        var subject = line.ValueKind == JsonValueKind.Object && line.TryGetProperty("case", out var inner) ? inner : line;
+        if (subject.ValueKind != JsonValueKind.Object || !subject.TryGetProperty("requests", out var requests) || requests.ValueKind != JsonValueKind.Array)
+            throw new MgmtException(ErrorCode.QubesValueError, "The case has no list \"requests\"");
+        var questions = requests.EnumerateArray().Select(Read).ToList();
+        var domains = subject.TryGetProperty("system_info", out var info) ? SystemInfo.Read(info) : new SystemInfo([]);
+        return (PolicyCaseFiles.Read(subject), domains, questions);
     }
 
     private static PolicyRequest Read(JsonElement request)

@@ -37,7 +37,7 @@ public sealed class SystemInfo : IDomainDirectory
         try
         {
             using var document = JsonDocument.Parse(utf8);
-            return Read(document.RootElement);
+            return JsonText.Read("system info", () => Read(document.RootElement));
         }
         catch (JsonException error)
         {
