@@ -5,6 +5,8 @@ internal sealed class FilesBelow(string directory, IPolicyFiles below, IPolicyFi
 {
     public FileStatus List(string path, out IReadOnlyList<string> names) => Of(path).List(path, out names);
 
+    public IReadOnlyList<string> LeadingNowhere(string path) => Of(path).LeadingNowhere(path);
+
     public string Resolve(string path) => Of(path).Resolve(path);
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes) => Of(path).Read(path, out bytes);

@@ -13,6 +13,8 @@ internal sealed class MemoryFiles(IReadOnlyDictionary<string, ReadOnlyMemory<byt
         return exists ? FileStatus.Found : FileStatus.NotAFile;
     }
 
+    public IReadOnlyList<string> LeadingNowhere(string directory) => [];
+
     public string Resolve(string path) => LinkedOut.Contains(path) ? "/" : path;
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)
