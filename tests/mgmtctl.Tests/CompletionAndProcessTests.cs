@@ -13,6 +13,11 @@ public sealed class CompletionAndProcessTests
     [TestCase("call a.B w", "work")]
     [TestCase("shutdown work --w", "--wait")]
     [TestCase("ls --js", "--json")]
+    [TestCase("policy graph --s", "--service,--skip-labels,--socket,--source,--svg,--system-info")]
+    [TestCase("policy graph --source w", "work")]
+    [TestCase("policy convert --r", "--rename-legacy")]
+    [TestCase("policy c", "convert")]
+    [TestCase("policy eval mgmt.vm.Start w", "work")]
     [TestCase("wait work --state Ha", "Halted,Halting")]
     [TestCase("agent work ", "info,mail,osinfo,work")]
     public async Task Words_are_completed(string typed, string words, CancellationToken token)
