@@ -25,22 +25,14 @@ public sealed class DaemonEvents : IAsyncDisposable
     public async Task<MgmtEvent?> ReadAsync()
     {
         using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
-        MgmtEvent? happened;
-        while (!EventReader.TryRead(ref _unread, out happened))
-        {
-            if (!await FillAsync(limit.Token))
-            {
-                return null;
-            }
-        }
-        Seen.Add(happened);
-        return happened;
+        return await ReadAsync(limit.Token);
     }
 
     /// <summary>The next event whose name is the one given, or begins with it where it ends in <c>*</c>; others are passed over.</summary>
     public async Task<MgmtEvent> NextAsync(string name)
     {
-        while (await ReadAsync() is { } happened)
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        while (await ReadAsync(limit.Token) is { } happened)
         {
             if (name[^1] == '*' ? happened.Name.StartsWith(name[..^1], StringComparison.Ordinal) : happened.Name == name)
             {
@@ -53,8 +45,9 @@ public sealed class DaemonEvents : IAsyncDisposable
     /// <summary>Events up to and including the first that the test is true for; connection-established is left out.</summary>
     public async Task<List<MgmtEvent>> UntilAsync(Func<MgmtEvent, bool> isLast)
     {
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
         var events = new List<MgmtEvent>();
-        while (await ReadAsync() is { } happened)
+        while (await ReadAsync(limit.Token) is { } happened)
         {
             events.Add(happened);
             if (isLast(happened))
@@ -71,8 +64,9 @@ public sealed class DaemonEvents : IAsyncDisposable
     /// <summary>Everything up to the end of the stream.</summary>
     public async Task<List<MgmtEvent>> ToEndAsync()
     {
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
         var events = new List<MgmtEvent>();
-        while (await ReadAsync() is { } happened)
+        while (await ReadAsync(limit.Token) is { } happened)
         {
             events.Add(happened);
         }
@@ -94,6 +88,21 @@ public sealed class DaemonEvents : IAsyncDisposable
         var events = new DaemonEvents(socket);
         var first = await events.ReadAsync();
         return first?.Name == "connection-established" ? events : throw new IOException($"the stream began with {first?.Name ?? "nothing"}");
+    }
+
+    // Bookmarks come for ever: a wait for several events has one deadline, not one for each.
+    private async Task<MgmtEvent?> ReadAsync(CancellationToken cancellation)
+    {
+        MgmtEvent? happened;
+        while (!EventReader.TryRead(ref _unread, out happened))
+        {
+            if (!await FillAsync(cancellation))
+            {
+                return null;
+            }
+        }
+        Seen.Add(happened);
+        return happened;
     }
 
     private async Task<bool> FillAsync(CancellationToken cancellation)

@@ -156,6 +156,9 @@ public sealed partial class DaemonProcess : IAsyncDisposable
         return [.. lines.Select(line => JsonDocument.Parse(line).RootElement)];
     }
 
+    /// <summary>The audit lines of one call, in order. Connections that ended before their header have lines without a method, at any time.</summary>
+    public List<JsonElement> Audit(string method) => [.. Audit().Where(line => line.TryGetProperty("method", out var named) && named.GetString() == method)];
+
     /// <summary>Kills it and removes its directories.</summary>
     public async ValueTask DisposeAsync()
     {

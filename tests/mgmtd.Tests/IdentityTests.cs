@@ -49,6 +49,11 @@ public sealed class IdentityTests : DaemonFixture
     [TestCase("work", ExpectedResult = "2 PermissionDenied")]
     public Task<string> A_member_of_the_group_is_dom0(string source) => AsAsync(Stranger, GroupId(), "mgmt.vm.CurrentState", source, "vault");
 
+    [TestCase("dom0", ExpectedResult = "0")]
+    [TestCase("work", ExpectedResult = "2 PermissionDenied")]
+    public Task<string> A_member_of_the_group_by_a_supplementary_group_is_dom0(string source) =>
+        AsAsync(Stranger, Stranger, "mgmt.vm.CurrentState", source, "vault", $"--groups={Stranger + 1},{GroupId()},{Stranger + 2}");
+
     [TestCase("dom0", "mgmt.", ExpectedResult = "2 PermissionDenied")]
     [TestCase("work", "mgmt.", ExpectedResult = "2 PermissionDenied")]
     [TestCase("work", "admin.", ExpectedResult = "2 QubesDaemonAccessError")]
@@ -67,9 +72,9 @@ public sealed class IdentityTests : DaemonFixture
         int.Parse(File.ReadLines("/etc/group").Select(l => l.Split(':')).Single(f => f[0] == "games")[2], System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>The first byte of the reply, and the type of an exception.</summary>
-    private async Task<string> AsAsync(int uid, int gid, string method, string source, string target)
+    private async Task<string> AsAsync(int uid, int gid, string method, string source, string target, string groups = "--clear-groups")
     {
-        string[] words = [$"--reuid={uid}", $"--regid={gid}", "--clear-groups", "socat", "-t", "20", "-", "UNIX-CONNECT:" + Daemon.SocketPath];
+        string[] words = [$"--reuid={uid}", $"--regid={gid}", groups, "socat", "-t", "20", "-", "UNIX-CONNECT:" + Daemon.SocketPath];
         using var process = Process.Start(new ProcessStartInfo("/usr/bin/setpriv", words) { RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" })!;
         await process.StandardInput.WriteAsync($"{method} {source} name {target}\0");
         process.StandardInput.Close();

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
-using System.Net.Sockets;
 using Mgmt.Core;
 using Mgmt.Wire;
 
@@ -17,14 +16,14 @@ internal sealed class Connection : IDisposable
     private int _filled;
     private int _headerLength = -1;
 
-    internal Connection(Socket socket, TimeSpan deadline, CancellationToken cancellation)
+    internal Connection(PeerSocket socket, TimeSpan deadline, CancellationToken cancellation)
     {
         Socket = socket;
         _limit = deadline;
         _cancellation = cancellation;
     }
 
-    internal Socket Socket { get; }
+    internal PeerSocket Socket { get; }
 
     internal ArrayBufferWriter<byte> ReplyBuffer { get; } = new(256);
 
@@ -87,7 +86,7 @@ internal sealed class Connection : IDisposable
         {
             Grow();
         }
-        var read = Native.ReceiveNow(Socket, _buffer.AsSpan(_filled));
+        var read = Socket.ReceiveNow(_buffer.AsSpan(_filled));
         return read >= 0 ? new(Took(read)) : WaitAndFillAsync();
     }
 
@@ -100,7 +99,7 @@ internal sealed class Connection : IDisposable
         }
         try
         {
-            return Took(await Socket.ReceiveAsync(_buffer.AsMemory(_filled), SocketFlags.None, _deadline.Token));
+            return Took(await Socket.ReceiveAsync(_buffer.AsMemory(_filled), _deadline.Token));
         }
         catch (OperationCanceledException error) when (_cancellation.IsCancellationRequested)
         {

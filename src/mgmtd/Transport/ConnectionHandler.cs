@@ -16,7 +16,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
     private const int DrainLimitBytes = 1 << 20;
 
     /// <summary>Serves a connection to its end. Never throws.</summary>
-    internal async Task ServeAsync(Socket socket, CancellationToken cancellation)
+    internal async Task ServeAsync(PeerSocket socket, CancellationToken cancellation)
     {
         try
         {
@@ -43,7 +43,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
     }
 
     /// <summary>Tells a connection that there are too many.</summary>
-    internal async Task RefuseAsync(Socket socket)
+    internal async Task RefuseAsync(PeerSocket socket)
     {
         try
         {
@@ -85,7 +85,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         var stream = session.StreamsPayload ? connection.PayloadReader(settings.RequestDeadline) : null;
         var sink = session.IsStream ? new SocketEventSink(connection.Socket) : null;
         using var gone = new CancellationTokenSource();
-        var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, () => Native.HasHungUp(connection.Socket)), gone.Token);
+        var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, connection.Socket.HasHungUp), gone.Token);
         CallResult result;
         if (running.IsCompleted)
         {
@@ -118,46 +118,37 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
         var output = connection.ReplyBuffer;
         ReplyWriter.WriteOk(output, content.Span);
         // Most replies fit into the socket's buffer; only one that does not needs a deadline.
-        var sent = Math.Max(0, Native.SendNow(connection.Socket, output.WrittenSpan));
+        var sent = Math.Max(0, connection.Socket.SendNow(output.WrittenSpan));
         return sent == output.WrittenCount ? ValueTask.CompletedTask : SendRestAsync(connection.Socket, output.WrittenMemory[sent..]);
     }
 
-    private static async ValueTask SendRestAsync(Socket socket, ReadOnlyMemory<byte> rest)
+    private static async ValueTask SendRestAsync(PeerSocket socket, ReadOnlyMemory<byte> rest)
     {
         using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
-        await SendAllAsync(socket, rest, limit.Token);
+        await socket.SendAsync(rest, limit.Token);
     }
 
-    private async Task ReplyAsync(Socket socket, MgmtException error, bool admin)
+    private async Task ReplyAsync(PeerSocket socket, MgmtException error, bool admin)
     {
         var output = new ArrayBufferWriter<byte>(256);
         ReplyWriter.WriteException(output, error, settings.Debug ? error.ToString() : "", admin);
         using var limit = new CancellationTokenSource(SocketEventSink.SendDeadline);
-        await SendAllAsync(socket, output.WrittenMemory, limit.Token);
+        await socket.SendAsync(output.WrittenMemory, limit.Token);
     }
 
     private static bool IsAdmin(CallSession session) => session.Request.Method.StartsWith("admin.", StringComparison.Ordinal);
 
-    internal static async ValueTask SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
-    {
-        while (bytes.Length > 0)
-        {
-            var sent = await socket.SendAsync(bytes, SocketFlags.None, cancellation);
-            bytes = bytes[sent..];
-        }
-    }
-
     /// <summary>A socket closed with unread bytes resets the peer, which then may lose the reply: read what is left, within limits.</summary>
-    private static async Task DrainAsync(Socket socket)
+    private static async Task DrainAsync(PeerSocket socket)
     {
-        socket.Shutdown(SocketShutdown.Send);
+        socket.EndSending();
         var buffer = ArrayPool<byte>.Shared.Rent(4096);
         try
         {
             using var limit = new CancellationTokenSource(DrainDeadline);
             for (var total = 0; total < DrainLimitBytes;)
             {
-                var read = await socket.ReceiveAsync(buffer.AsMemory(), SocketFlags.None, limit.Token);
+                var read = await socket.ReceiveAsync(buffer.AsMemory(), limit.Token);
                 if (read == 0)
                 {
                     return;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.Sockets;
 
 namespace Mgmt.Daemon;
 
@@ -17,7 +16,7 @@ internal sealed class HangupSweeper : IAsyncDisposable
     internal HangupSweeper(TimeProvider clock) => _loop = Task.Run(() => SweepAsync(clock));
 
     /// <summary>Cancels the source when the peer is gone; disposing stops watching.</summary>
-    internal IDisposable Watch(Socket socket, CancellationTokenSource gone)
+    internal IDisposable Watch(PeerSocket socket, CancellationTokenSource gone)
     {
         var watched = new Watched(this, socket, gone);
         _watched[watched] = 0;
@@ -71,19 +70,19 @@ internal sealed class HangupSweeper : IAsyncDisposable
         }
     }
 
-    private sealed class Watched(HangupSweeper owner, Socket socket, CancellationTokenSource gone) : IDisposable
+    private sealed class Watched(HangupSweeper owner, PeerSocket socket, CancellationTokenSource gone) : IDisposable
     {
         private readonly Lock _gate = new();
         private bool _done;
 
-        internal int Descriptor { get; } = (int)socket.Handle;
+        internal int Descriptor { get; } = socket.Descriptor;
 
         /// <summary>Under the gate: a descriptor that was closed meanwhile may be somebody else's by now.</summary>
         internal void Gone()
         {
             lock (_gate)
             {
-                if (!_done && Native.HasHungUp(socket))
+                if (!_done && socket.HasHungUp())
                 {
                     gone.CancelAsync();
                 }

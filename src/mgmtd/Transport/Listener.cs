@@ -1,56 +1,51 @@
 using System.Net.Sockets;
-using Mgmt.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
 /// <summary>
-/// Accepts connections in a few loops at once. A call whose request has arrived is mostly answered within microseconds, so each loop
-/// begins it where it stands; the others accept meanwhile, and whatever has to be waited for goes on elsewhere.
+/// Accepts connections in a thread per processor. A call whose request has arrived is mostly answered within microseconds, so the thread
+/// that accepted it begins it where it stands; the others accept meanwhile, and whatever has to be waited for goes on in the pool.
 /// </summary>
 internal sealed class Listener(Socket socket, ConnectionHandler handler, int maxConnections, ILogger<Listener> log)
 {
-    /// <summary>Accepts between which a loop lets the pool's other work run: without, a busy socket would keep its threads for itself.</summary>
-    private const int AcceptsInARow = 8;
-
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMilliseconds(50);
     private int _open;
 
     /// <summary>Accepts until the first token ends; connections go on until the second does. Returns when the last one is closed.</summary>
     internal async Task RunAsync(CancellationToken accepting, CancellationToken serving)
     {
-        var loops = Math.Max(2, Environment.ProcessorCount);
-        await Task.WhenAll(Enumerable.Range(0, loops).Select(_ => Task.Run(() => AcceptAsync(accepting, serving), CancellationToken.None)));
+        var threads = Enumerable.Range(0, Math.Max(2, Environment.ProcessorCount))
+            .Select(_ => Task.Factory.StartNew(() => Accept(accepting, serving), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))
+            .ToList();
+        await Task.WhenAll(threads);
         await DrainAsync();
     }
 
-    private async Task AcceptAsync(CancellationToken accepting, CancellationToken serving)
+    private void Accept(CancellationToken accepting, CancellationToken serving)
     {
-        for (var accepts = 1; !accepting.IsCancellationRequested; accepts++)
+        using var queue = new ConnectionQueue(socket);
+        using var closing = accepting.Register(queue.Close);
+        while (!accepting.IsCancellationRequested)
         {
             try
             {
-                var accepted = await socket.AcceptAsync(accepting);
-                Interlocked.Increment(ref _open);
-                Serve(accepted, serving);
-                if (accepts % AcceptsInARow == 0)
+                if (queue.Take() is { } accepted)
                 {
-                    await Task.Yield();
+                    Interlocked.Increment(ref _open);
+                    Serve(accepted, serving);
                 }
-            }
-            catch (OperationCanceledException)
-            {
-                break;
             }
             catch (SocketException error)
             {
                 // Out of descriptors, say: the connections that end make room again.
                 Log.AcceptFailed(log, error);
-                await Task.Delay(TimeSpan.FromMilliseconds(50), CancellationToken.None);
+                accepting.WaitHandle.WaitOne(PauseAfterFailure);
             }
         }
     }
 
-    private void Serve(Socket accepted, CancellationToken cancellation)
+    private void Serve(PeerSocket accepted, CancellationToken cancellation)
     {
         var serving = _open > maxConnections ? handler.RefuseAsync(accepted) : handler.ServeAsync(accepted, cancellation);
         if (serving.IsCompleted)

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
 namespace Mgmt.Daemon;
@@ -7,10 +6,18 @@ namespace Mgmt.Daemon;
 internal static partial class Native
 {
     internal const short PollHangup = 0x10;
+    internal const int SocketLevel = 1; // SOL_SOCKET
+    internal const int DontWait = 0x40; // MSG_DONTWAIT
+    internal const int NoSignal = 0x4000; // MSG_NOSIGNAL
+    internal const int AcceptNonBlocking = 0x800; // SOCK_NONBLOCK
+    internal const int AcceptCloseOnExec = 0x80000; // SOCK_CLOEXEC
+    internal const int EpollCloseOnExec = 0x80000; // EPOLL_CLOEXEC
+    internal const int EventFdCloseOnExec = 0x80000; // EFD_CLOEXEC
+    internal const int Interrupted = 4; // EINTR
+    internal const int WouldBlock = 11; // EAGAIN
+    internal const int ConnectionAborted = 103; // ECONNABORTED
     private const int SetDescriptorFlags = 2; // F_SETFD
     private const nint CloseOnExec = 1; // FD_CLOEXEC
-    private const int DontWait = 0x40;
-    private const int NoSignal = 0x4000;
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     internal static unsafe partial int Poll(PollFd* fds, nuint count, int timeoutMs);
@@ -27,28 +34,39 @@ internal static partial class Native
     /// <summary>Keeps a descriptor out of the processes that are started. Not 0: there is no such descriptor.</summary>
     internal static int SetCloseOnExec(int descriptor) => Fcntl(descriptor, SetDescriptorFlags, CloseOnExec);
 
-    /// <summary>Whether the peer of a socket closed both directions or is gone.</summary>
-    internal static unsafe bool HasHungUp(Socket socket)
-    {
-        var entry = new PollFd { Fd = (int)socket.Handle };
-        return Poll(&entry, 1, 0) > 0 && (entry.Returned & PollHangup) != 0;
-    }
-
     // Variadic in C; on Linux an integer after the fixed arguments is passed as if it were one of them.
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int Fcntl(int descriptor, int command, nint value);
 
-    /// <summary>Takes what has arrived: bytes, 0 at the end of input, negative when there is nothing yet or an error (which a waiting receive will tell).</summary>
-    internal static int ReceiveNow(Socket socket, Span<byte> buffer) => (int)Receive(socket.SafeHandle, buffer, (nuint)buffer.Length, DontWait);
-
-    /// <summary>Sends what fits at once: bytes, negative when nothing fits or on an error (which a waiting send will tell).</summary>
-    internal static int SendNow(Socket socket, ReadOnlySpan<byte> bytes) => (int)Send(socket.SafeHandle, bytes, (nuint)bytes.Length, DontWait | NoSignal);
+    [LibraryImport("libc", EntryPoint = "accept4", SetLastError = true)]
+    internal static partial int Accept(int listening, nint address, nint addressLength, int flags);
 
     [LibraryImport("libc", EntryPoint = "recv")]
-    private static partial nint Receive(SafeHandle socket, Span<byte> buffer, nuint length, int flags);
+    internal static partial nint Receive(int socket, Span<byte> buffer, nuint length, int flags);
 
     [LibraryImport("libc", EntryPoint = "send")]
-    private static partial nint Send(SafeHandle socket, ReadOnlySpan<byte> bytes, nuint length, int flags);
+    internal static partial nint Send(int socket, ReadOnlySpan<byte> bytes, nuint length, int flags);
+
+    [LibraryImport("libc", EntryPoint = "getsockopt")]
+    internal static partial int GetSocketOption(int socket, int level, int name, Span<byte> value, ref uint length);
+
+    [LibraryImport("libc", EntryPoint = "write")]
+    internal static partial nint Write(int descriptor, ReadOnlySpan<byte> bytes, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "close")]
+    internal static partial int Close(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "eventfd", SetLastError = true)]
+    internal static partial int EventFd(uint initial, int flags);
+
+    [LibraryImport("libc", EntryPoint = "epoll_create1", SetLastError = true)]
+    internal static partial int EpollCreate(int flags);
+
+    [LibraryImport("libc", EntryPoint = "epoll_ctl", SetLastError = true)]
+    internal static partial int EpollControl(int epoll, int operation, int descriptor, ReadOnlySpan<byte> watched);
+
+    [LibraryImport("libc", EntryPoint = "epoll_wait")]
+    internal static partial int EpollWait(int epoll, Span<byte> events, int maxEvents, int timeoutMs);
 
     [StructLayout(LayoutKind.Sequential)]
     internal struct PollFd

@@ -4,7 +4,7 @@ using Mgmt.Core;
 namespace Mgmt.Daemon;
 
 /// <summary>A streamed payload: first what came together with the header, then the socket until its end.</summary>
-internal sealed class PayloadStream(Socket socket, ReadOnlyMemory<byte> first, TimeSpan idle) : Stream
+internal sealed class PayloadStream(PeerSocket socket, ReadOnlyMemory<byte> first, TimeSpan idle) : Stream
 {
     private ReadOnlyMemory<byte> _first = first;
 
@@ -35,7 +35,7 @@ internal sealed class PayloadStream(Socket socket, ReadOnlyMemory<byte> first, T
         limit.CancelAfter(idle);
         try
         {
-            return await socket.ReceiveAsync(buffer, SocketFlags.None, limit.Token);
+            return await socket.ReceiveAsync(buffer, limit.Token);
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {

@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Mgmt.Api;
 
@@ -8,7 +6,6 @@ namespace Mgmt.Daemon;
 /// <summary>Who is at the other end, as the kernel says (SO_PEERCRED, SO_PEERGROUPS).</summary>
 internal sealed class PeerIdentity(DaemonSettings settings)
 {
-    private const int SolSocket = 1;
     private const int SoPeerCred = 17;
     private const int SoPeerGroups = 59;
     private const int MaxGroups = 65536;
@@ -17,10 +14,10 @@ internal sealed class PeerIdentity(DaemonSettings settings)
     private readonly uint? _group = settings.IsSession ? null : UnixGroups.Find(settings.Group);
 
     /// <summary>The peer of a connection and what it may claim.</summary>
-    internal Caller Of(Socket socket)
+    internal Caller Of(PeerSocket socket)
     {
         Span<byte> credentials = stackalloc byte[12];
-        if (socket.GetRawSocketOption(SolSocket, SoPeerCred, credentials) != 12)
+        if (socket.Option(SoPeerCred, credentials) != 12)
         {
             return new(uint.MaxValue, 0, CallerRole.Nobody);
         }
@@ -29,24 +26,17 @@ internal sealed class PeerIdentity(DaemonSettings settings)
         return new(uid, pid, RoleOf(socket, uid, gid));
     }
 
-    private CallerRole RoleOf(Socket socket, uint uid, uint gid) => uid == 0 || uid == _own
+    private CallerRole RoleOf(PeerSocket socket, uint uid, uint gid) => uid == 0 || uid == _own
         ? CallerRole.Any
         : settings.FrontEndUids.Contains(uid)
             ? CallerRole.VmFrontEnd
             : _group is { } group && (gid == group || GroupsOf(socket).Contains(group)) ? CallerRole.Dom0Only : CallerRole.Nobody;
 
-    private static uint[] GroupsOf(Socket socket)
+    private static uint[] GroupsOf(PeerSocket socket)
     {
         var buffer = new byte[MaxGroups * sizeof(uint)];
-        try
-        {
-            var length = socket.GetRawSocketOption(SolSocket, SoPeerGroups, buffer);
-            return MemoryMarshal.Cast<byte, uint>(buffer.AsSpan(0, length)).ToArray();
-        }
-        catch (SocketException)
-        {
-            // A kernel that does not know the option: only the primary group counts.
-            return [];
-        }
+        // A kernel that does not know the option: only the primary group counts.
+        var length = Math.Max(0, socket.Option(SoPeerGroups, buffer));
+        return MemoryMarshal.Cast<byte, uint>(buffer.AsSpan(0, length)).ToArray();
     }
 }

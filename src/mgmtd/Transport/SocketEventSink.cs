@@ -7,7 +7,7 @@ using Mgmt.Wire;
 namespace Mgmt.Daemon;
 
 /// <summary>Writes events to a subscriber, gathered until the stream says flush. A subscriber that takes nothing for the deadline is gone.</summary>
-internal sealed class SocketEventSink(Socket socket) : IEventSink
+internal sealed class SocketEventSink(PeerSocket socket) : IEventSink
 {
     private const int FlushAtBytes = 64 * 1024;
     private readonly ArrayBufferWriter<byte> _pending = new(1024);
@@ -37,7 +37,7 @@ internal sealed class SocketEventSink(Socket socket) : IEventSink
         limit.CancelAfter(SendDeadline);
         try
         {
-            await ConnectionHandler.SendAllAsync(socket, _pending.WrittenMemory, limit.Token);
+            await socket.SendAsync(_pending.WrittenMemory, limit.Token);
         }
         catch (SocketException error)
         {
