@@ -136,7 +136,7 @@ public sealed partial class FuzzTests
     {
         using var document = JsonDocument.Parse(bytes);
         using var writer = new Utf8JsonWriter(new ArrayBufferWriter<byte>());
-        PolicyCase.Answer(document.RootElement, writer);
+        PolicyCase.Answer(document.RootElement, writer, null, null);
     }
 
     private static void Refused(Action action)

@@ -83,6 +83,17 @@ public sealed class CompletionAndProcessTests
         Assert.That(await File.ReadAllTextAsync(file, token), Is.EqualTo("work\tAppVM\tRunning\nwork\tAppVM\tRunning\n"));
     }
 
+    [Test]
+    public async Task Without_graphviz_a_picture_is_refused_by_its_name(CancellationToken token)
+    {
+        var directory = Directory.CreateTempSubdirectory("mgmtctl-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(directory, "vms.json"), "{\"domains\": {}}", token);
+        var program = $"PATH=/nonexistent {Path.Combine(AppContext.BaseDirectory, "mgmtctl")} policy graph --svg --policy-dir {directory} --system-info {directory}/vms.json";
+        var (code, text, error) = await RunAsync("bash", ["-c", program], token);
+        Assert.That((code, text, error), Is.EqualTo((1, "", "mgmtctl: --svg needs the program dot of Graphviz (Debian package graphviz), and it cannot be started\n")));
+        Directory.Delete(directory, recursive: true);
+    }
+
     private static async Task<(int Code, string Out, string Error)> RunAsync(string program, string[] args, CancellationToken token)
     {
         using var process = Process.Start(new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;

@@ -69,6 +69,18 @@ public sealed class PolicyDaemonTests
         Assert.That(ctl.Out, Is.EqualTo(text), ctl.Error);
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public async Task Cases_without_rules_are_asked_of_the_ones_that_are_meant(bool directory)
+    {
+        const string Case = """{"requests": [{"service": "s", "arg": "", "source": "work", "target": "vault"}, {"service": "s", "arg": "", "source": "vault", "target": ""}]}""";
+        var ctl = new Ctl(_daemon.SocketPath) { Input = Case + "\n" };
+        Assert.That(await ctl.RunAsync(default, ["policy", "eval", "--jsonl", .. directory ? new[] { "--policy-dir", _daemon.PolicyDirectory } : []]), Is.Zero, ctl.Error);
+        Assert.That(ctl.Out, Is.EqualTo(
+            """[{"decision":"ask","rule":"30-user.policy:4","notify":false,"targets_for_ask":["vault"],"default_target":null,"user":null,"autostart":true},"""
+            + """{"decision":"allow","rule":"30-user.policy:5","notify":false,"target":"dom0","user":null,"autostart":true}]""" + "\n"));
+    }
+
     [Test]
     public async Task Diff_compares_the_rules_in_force_with_a_directory()
     {

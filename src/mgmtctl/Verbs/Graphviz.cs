@@ -54,7 +54,7 @@ internal static class Graphviz
         }
         catch (Win32Exception error)
         {
-            throw new MgmtException(error, ErrorCode.MgmtUnsupportedError, "--svg needs the program %s of Graphviz (Debian package graphviz): %s", Program, error.Message);
+            throw new MgmtException(error, ErrorCode.MgmtUnsupportedError, "--svg needs the program %s of Graphviz (Debian package graphviz), and it cannot be started", Program);
         }
     }
 }

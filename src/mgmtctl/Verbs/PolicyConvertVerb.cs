@@ -62,7 +62,7 @@ internal static class PolicyConvertVerb
     // Standard output has what changes for callers; what the legacy files would have said otherwise is a reason to stop.
     private static bool Show(Run run, LegacyConversion conversion, IDomainDirectory domains)
     {
-        run.Tell($"{conversion.FileName}: {conversion.RuleCount} rules of the legacy files{(conversion.LeftOut > 0 ? $", without {conversion.LeftOut} that never match" : "")}");
+        run.Tell($"{conversion.FileName}: {conversion.RuleCount} rule{(conversion.RuleCount == 1 ? "" : "s")} of the legacy files{(conversion.LeftOut > 0 ? $", without {conversion.LeftOut} that never match" : "")}");
         PolicyDiffVerb.Show(run, PolicyDiff.Between(conversion.Now, conversion.After, domains));
         var wrong = PolicyDiff.Between(conversion.Intended, conversion.After, domains).ToList();
         foreach (var change in wrong)

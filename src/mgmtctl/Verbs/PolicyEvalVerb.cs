@@ -12,7 +12,7 @@ internal static class PolicyEvalVerb
     private static readonly Argument<string?> Source = new("SOURCE") { Description = "Who calls", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Argument<string?> Target = new("TARGET") { Description = "A VM, dom0, @adminvm, @default, @dispvm or @dispvm:TEMPLATE", Arity = ArgumentArity.ZeroOrOne };
     private static readonly Option<string?> RequestedSource = new("--requested-source") { Description = "The RemoteVM that SOURCE relays for", HelpName = "VM" };
-    private static readonly Option<bool> Lines = new("--jsonl") { Description = "Read cases from standard input, a JSON object a line, and write a line of answers for each, in the pure language" };
+    private static readonly Option<bool> Lines = new("--jsonl") { Description = "Read cases from standard input, a JSON object a line, and write a line of answers for each, in the pure language. Cases without rules are asked of the ones meant" };
 
     public static Command Create(CommandLine cli) =>
         cli.Verb("eval", "Answer a question by the rules in force, or those of a directory; exit status 0 allow, 126 anything else",
@@ -54,24 +54,41 @@ internal static class PolicyEvalVerb
     private static async Task<int> AnswerCasesAsync(Run run, CancellationToken cancellationToken)
     {
         using var reader = new StreamReader(run.Terminal.OpenInput());
-        var number = 0;
-        while (await reader.ReadLineAsync(cancellationToken) is { } line)
+        (PolicySource Rules, IDomainDirectory Vms)? others = null;
+        for (var number = 1; await reader.ReadLineAsync(cancellationToken) is { } line; number++)
         {
-            number++;
             if (string.IsNullOrWhiteSpace(line))
             {
                 continue;
             }
+            using var document = ReadCase(line, number);
+            if (PolicyCase.LacksRules(document.RootElement))
+            {
+                others ??= ((await PolicyInputs.RulesAsync(run, cancellationToken)).Source, await PolicyInputs.DomainsAsync(run, cancellationToken));
+            }
             try
             {
-                using var document = JsonDocument.Parse(line);
-                run.Output.JsonLine(writer => PolicyCase.Answer(document.RootElement, writer));
+                run.Output.JsonLine(writer => PolicyCase.Answer(document.RootElement, writer, others?.Rules, others?.Vms));
             }
-            catch (Exception error) when (error is JsonException or MgmtException)
+            catch (MgmtException error)
             {
-                throw new MgmtException(error, ErrorCode.QubesValueError, "Line %s is no case: %s", $"{number}", error.Message);
+                throw NoCase(number, error);
             }
         }
         return ExitCode.Done;
     }
+
+    private static JsonDocument ReadCase(string line, int number)
+    {
+        try
+        {
+            return JsonDocument.Parse(line);
+        }
+        catch (JsonException error)
+        {
+            throw NoCase(number, error);
+        }
+    }
+
+    private static MgmtException NoCase(int number, Exception error) => new(error, ErrorCode.QubesValueError, "Line %s is no case: %s", $"{number}", error.Message);
 }
