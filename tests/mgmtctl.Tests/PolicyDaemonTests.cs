@@ -119,6 +119,19 @@ public sealed class PolicyDaemonTests
         Assert.That(graph.Error, Does.StartWith("mgmtctl: not in force, older rules are: 32-hand.policy:2:1:"));
     }
 
+    [TestCase("policy lint", 1, "10-x.policy:1:1: error: too few words: expected SERVICE ARG SOURCE TARGET ACTION and parameters\n")]
+    [TestCase("policy lint FILE", 0, "")]
+    [TestCase("policy graph", 0, "digraph policy {\n}\n")]
+    [TestCase("policy eval mgmt.vm.Start dom0 work", 0, "decision\tallow\nrule\tbuiltin:1\nmessage\tallowed by builtin:1\n")]
+    public async Task A_daemon_that_never_had_a_whole_policy_is_asked_all_the_same(string args, int exitCode, string text)
+    {
+        await using var broken = await DaemonProcess.StartAsync(new DaemonOptions { WithDefaultPolicy = false, Policy = new Dictionary<string, string> { ["10-x.policy"] = "oops\n" } });
+        var file = Path.Join(_directory, "50-fine.policy");
+        await File.WriteAllTextAsync(file, "s * work vault deny\n");
+        var ctl = new Ctl(broken.SocketPath);
+        Assert.That((await ctl.RunAsync(default, args.Replace("FILE", file, StringComparison.Ordinal).Split(' ')), ctl.Out), Is.EqualTo((exitCode, text)), ctl.Error);
+    }
+
     [TestCase("policy eval mgmt.vm.Start work vault --system-info vms.json", "decision\tdeny\nrule\t30-user.policy:2\n")]
     [TestCase("policy explain mgmt.vm.Start work vault --system-info vms.json", "deny: denied by policy 30-user.policy:2\n")]
     public async Task The_daemons_rules_are_asked_about_other_vms(string args, string text)
@@ -167,7 +180,7 @@ public sealed class PolicyDaemonTests
     [Test]
     public async Task What_is_no_document_is_told(CancellationToken token)
     {
-        foreach (var answer in new[] { "{}", "[]", "junk", "{\"directories\": [1]}", "{\"directories\": [null], \"files\": [], \"listed\": [], \"mistakes\": []}" })
+        foreach (var answer in new[] { "{}", "[]", "{\"directories\": [], \"files\": [], \"listed\": [], \"mistakes\": []}", "junk", "{\"directories\": [1]}", "{\"directories\": [null], \"files\": [], \"listed\": [], \"mistakes\": []}" })
         {
             var (code, ctl, _) = await Cli.Tests.Ctl.AgainstAsync("0\0" + answer, token, "policy", "graph");
             Assert.That((code, ctl.Out), Is.EqualTo((1, "")), answer);

@@ -119,13 +119,19 @@ public sealed class LegacyConversion
         foreach (var file in now.Origin.Inputs)
         {
             var lines = LinesOf(file).Split('\n');
-            var line = Array.FindIndex(lines, text => text.Trim() == Directive);
+            var line = Array.FindIndex(lines, IsDirective);
             if (line >= 0 && file.Outside)
                 throw new MgmtException(ErrorCode.QubesException, "%s has %s and is not below a policy directory: put that line into a rule file", file.Display, Directive);
             if (line >= 0)
                 return new Place(file, lines, line, IsThere: true);
         }
         return null;
+    }
+
+    private static bool IsDirective(string line)
+    {
+        var words = new Words(line);
+        return words.TryNext(out var word) && word is Directive;
     }
 
     // After what was converted before, which then comes first and leaves nothing to add.

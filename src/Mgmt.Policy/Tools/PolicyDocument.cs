@@ -83,6 +83,8 @@ public sealed class PolicyDocument
     private static PolicyDocument Read(JsonElement root)
     {
         ImmutableArray<string> directories = [.. Strings(root, "directories")];
+        if (directories.IsEmpty)
+            throw new MgmtException(ErrorCode.QubesValueError, "Not a policy document: it has no directories");
         var files = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         var outside = ImmutableArray.CreateBuilder<string>();
         foreach (var file in root.GetProperty("files").EnumerateArray())

@@ -5,7 +5,7 @@ namespace Mgmt.Policy;
 /// <summary>Why a call is answered as it is.</summary>
 public sealed class PolicyExplanation
 {
-    private const int MostTags = 1000;
+    private const int MostTags = 200;
 
     internal PolicyExplanation(PolicyOutcome outcome, string text, ImmutableArray<NearMiss> nearMisses, ImmutableArray<TagChange> tagChanges)
     {
@@ -24,7 +24,7 @@ public sealed class PolicyExplanation
     /// <summary>The rules before the deciding one (all, when none decided) that but for one thing would have matched, in load order, at most 50.</summary>
     public IReadOnlyList<NearMiss> NearMisses { get; }
 
-    /// <summary>The tags named in the rules (the first 1000) that, put on the target or the source or taken off it, lead to another answer: the target's first, each ordered ordinally.</summary>
+    /// <summary>The tags named in the rules (the first 200) that, put on the target or the source or taken off it, lead to another answer: the target's first, each ordered ordinally.</summary>
     public IReadOnlyList<TagChange> TagChanges { get; }
 
     /// <summary>Explains the answer of a set.</summary>
