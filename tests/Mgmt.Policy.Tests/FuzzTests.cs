@@ -19,6 +19,8 @@ public sealed partial class FuzzTests
     private static readonly string[] Names = ["30-x.policy", "40-y.policy", "include/a", "include/b", "include/30-z.policy", "Foo.policy", ".x.policy", "d/10-x.policy"];
     private static readonly string[] Vms = ["work", "vault", "dom0", "@default", "@dispvm", "@dispvm:dvm", "@dispvm:@tag:d", "nobody", "uuid:00000000-0000-0000-0000-000000000000", "*", "@tag:team", ""];
 
+    private static int _walks;
+
     [Test]
     public void Mutated_policies_load_or_tell_why_and_answer_every_question()
     {
@@ -34,6 +36,7 @@ public sealed partial class FuzzTests
                 corpus.Add(files);
         }
         Assert.That(seen, Has.Count.GreaterThan(100), "mutations that all end alike try nothing");
+        Assert.That(_walks, Is.GreaterThan(20));
     }
 
     [Test]
@@ -94,8 +97,10 @@ public sealed partial class FuzzTests
         var words = new SortedSet<string>(load.Errors.Select(error => error.Message).Concat(report.Warnings.Select(warning => warning.Message)).Select(Shape), StringComparer.Ordinal);
         if (load.Set is { } set)
         {
-            for (var i = 0; i < 8; i++)
-                words.Add(AskAll(set, Question(set, random)));
+            var questions = Enumerable.Range(0, 8).Select(_ => Question(random)).ToList();
+            words.UnionWith(questions.Select(question => AskAll(set, question)));
+            if (files.Count == 1 && files.TryGetValue("30-x.policy", out var text) && random.Next(8) == 0)
+                CompareWithAWalk(set, text, options, questions);
             Reload(set, options);
         }
         return string.Join('\n', words);
@@ -112,7 +117,23 @@ public sealed partial class FuzzTests
         return $"{call.Allowed} {call.IsAsk} {Shape(call.Reason)} {pure.GetType().Name} {(pure as PolicyDecision.Deny)?.Reason} {explanation.NearMisses.Count > 0} {explanation.TagChanges.Count > 0}";
     }
 
-    private static PolicyRequest Question(PolicySet set, Random random)
+    // A set of one line says whether that rule matches; the first that does decides.
+    private static void CompareWithAWalk(PolicySet set, byte[] text, PolicyOptions options, List<PolicyRequest> questions)
+    {
+        var lines = Encoding.UTF8.GetString(text).Replace("\r\n", "\n", StringComparison.Ordinal).Replace('\r', '\n').Split('\n');
+        if (lines.Length > 40 || lines.Any(line => line.Contains('!', StringComparison.Ordinal)))
+            return;
+        var alone = lines.Select(line => PolicySet.Load(PolicySource.FromFiles(new Dictionary<string, ReadOnlyMemory<byte>> { ["30-x.policy"] = Encoding.UTF8.GetBytes(line) }), options with { BuiltinRule = false }).Set!).ToList();
+        _walks++;
+        foreach (var question in questions)
+        {
+            var first = alone.FindIndex(one => one.Evaluate(question, TestDomains.Office()).Rule is not null);
+            var rule = set.Evaluate(question, TestDomains.Office()).Rule;
+            Require((rule == "builtin:1" ? null : rule) == (first < 0 ? null : $"30-x.policy:{first + 1}"), $"line {first + 1} decides {question}, not {rule}");
+        }
+    }
+
+    private static PolicyRequest Question(Random random)
     {
         string[] services = ["s", "mgmt.vm.Start", "admin.vm.Start", "mgmt.vm.property.Set", "qubes.Filecopy"];
         string Pick(string[] from) => from[random.Next(from.Length)];
