@@ -121,6 +121,14 @@ public sealed class PolicyDirectoryEditTests
         Assert.That((await ConvertAsync("--write")).Error, Does.Contain("nothing to convert"));
     }
 
+    [Test]
+    public async Task Convert_in_json_is_a_list_also_when_it_is_empty()
+    {
+        Assert.That((await ConvertAsync("--json")).Out, Is.EqualTo("[]\n"));
+        Write("legacy/s", "vault work allow\n");
+        Assert.That((await ConvertAsync("--json")).Out, Does.StartWith("[{\"service\":\"s\","));
+    }
+
     [TestCase("--rename-legacy", 2)]
     [TestCase("--legacy-dir /nonexistent", 1)]
     public async Task Convert_is_refused_with(string options, int code) => Assert.That((await ConvertAsync(options.Split(' '))).Code, Is.EqualTo(code));

@@ -39,6 +39,10 @@ internal static class PolicyConvertVerb
         if (conversion.FilePath.Length == 0)
         {
             run.Tell($"nothing to convert: {legacy.Path} adds nothing to the rules");
+            if (run.Output.Json)
+            {
+                PolicyDiffVerb.Show(run, []);
+            }
         }
         else if (!Show(run, conversion, domains))
         {
