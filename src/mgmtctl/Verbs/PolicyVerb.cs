@@ -12,5 +12,6 @@ internal static class PolicyVerb
                 PolicyLintVerb.Create(cli), PolicyEvalVerb.Create(cli), PolicyExplainVerb.Create(cli), PolicyDiffVerb.Create(cli), PolicyGraphVerb.Create(cli),
                 PolicyConvertVerb.Create(cli),
                 .. PolicyEditVerbs.All(cli),
+                PolicyAgentVerb.Create(cli),
             ]);
 }
