@@ -29,21 +29,31 @@ internal sealed class FollowedCall
         var open = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var watching = WatchAsync(run, progress, open, over.Token);
         await Task.WhenAny(open.Task, watching);
+        ReadOnlyMemory<byte> answer;
+        long seen;
         try
         {
-            return await call();
+            answer = await call();
         }
         finally
         {
             await over.CancelAsync();
-            await watching;
+            seen = await watching;
         }
+        if (seen > 0)
+        {
+            // The answer may come before the last event.
+            progress.Report(new CopyProgress(seen, seen));
+        }
+        return answer;
     }
 
-    private async Task WatchAsync(Run run, IProgress<CopyProgress> progress, TaskCompletionSource open, CancellationToken cancellationToken)
+    /// <summary>Gives the last total that was told; 0 when there was none.</summary>
+    private async Task<long> WatchAsync(Run run, IProgress<CopyProgress> progress, TaskCompletionSource open, CancellationToken cancellationToken)
     {
         var filter = new EventFilter { SinceNow = true, Subjects = [.. Vms], Patterns = ["progress"] };
         string? id = null;
+        var total = 0L;
         try
         {
             await foreach (var next in run.Daemon.EventsAsync(Daemon.Host, filter, cancellationToken))
@@ -52,7 +62,8 @@ internal sealed class FollowedCall
                 // The first that begins is ours, or as good as: who else does the same to the same VM is told apart by the id from there on.
                 if (next.Name == "progress" && next["operation"]?.Contains(Operation, StringComparison.Ordinal) == true && (id ??= next["id"]) == next["id"])
                 {
-                    progress.Report(new CopyProgress(Number(next["done"]), Number(next["total"])));
+                    total = Number(next["total"]);
+                    progress.Report(new CopyProgress(Number(next["done"]), total));
                 }
             }
         }
@@ -60,6 +71,7 @@ internal sealed class FollowedCall
         {
             // Progress is a courtesy: what is wrong with the daemon, the call itself says.
         }
+        return total;
     }
 
     private static long Number(string? text) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;

@@ -35,7 +35,7 @@ public sealed class PersistenceTests
     [Test]
     public async Task Every_part_of_a_vm_comes_back_as_it_was()
     {
-        var running = TestStore.Vm("running", 7) with { Class = VmClass.StandaloneVM, Status = new() { State = VmState.Running, Run = TestStore.Run(4711), Agent = AgentState.Ready, Faults = ["machined"] } };
+        var running = TestStore.Vm("running", 7) with { Class = VmClass.StandaloneVM, Status = new() { State = VmState.Running, Run = TestStore.Run(4711) with { FrozenAt = DateTimeOffset.UnixEpoch.AddMilliseconds(1) }, Agent = AgentState.Ready, Faults = ["machined"] } };
         var empty = new VmRecord { Name = TestStore.Name("empty"), Class = VmClass.RemoteVM, Qid = 8, Uuid = Guid.NewGuid() };
         await using (var store = await _files.OpenAsync(TestStore.Seed))
         {
@@ -88,6 +88,21 @@ public sealed class PersistenceTests
             Assert.That(again.Current.Pools, Is.Empty);
             Assert.That(again.Current.Properties, Is.EqualTo(new Dictionary<string, string> { ["default_kernel"] = "" }));
         });
+    }
+
+    [Test]
+    public async Task Volumes_in_work_come_back_until_they_are_taken_out()
+    {
+        await using (var store = await _files.OpenAsync(TestStore.Seed))
+        {
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("a/1")); t.AddVolumeInWork(TestStore.InWork("a/2")); }, CancellationToken.None);
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("a/2")); t.RemoveVolumeInWork(TestStore.InWork("b")); }, CancellationToken.None);
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("c")); t.RemoveVolumeInWork(TestStore.InWork("c")); }, CancellationToken.None);
+            await store.ApplyAsync(t => t.RemoveVolumeInWork(TestStore.InWork("a/1")), CancellationToken.None);
+            Assert.That(store.Current.VolumesInWork, Is.EqualTo(new[] { TestStore.InWork("a/2") }));
+        }
+        await using var again = await _files.OpenAsync();
+        Assert.That(again.Current.VolumesInWork, Is.EqualTo(new[] { TestStore.InWork("a/2") }));
     }
 
     [Test]

@@ -57,12 +57,13 @@ internal static class CompletionVerb
         var parse = cli.Parse(before);
         var verb = parse.CommandResult.Command;
         var options = Options(verb);
+        var names = new CompletionNames(cli, parse);
         var candidates = before.Length > 0 && options.FirstOrDefault(option => option.Name == before[^1] && option.Arity.MaximumNumberOfValues > 0) is { } open
-            ? Choices(open)
+            ? Choices(open).Concat(await names.OfOptionAsync(open, last, cancellationToken))
             : last.StartsWith('-') ? options.Select(option => option.Name)
             : verb.Subcommands.Where(command => !command.Hidden).Select(command => command.Name)
                 .Concat(verb.Arguments.SelectMany(Choices))
-                .Concat(await new CompletionNames(cli.Connect(parse), parse).OfAsync(verb, last, cancellationToken));
+                .Concat(await names.OfArgumentAsync(verb, last, cancellationToken));
         return candidates.Where(word => word.StartsWith(last, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
     }
 
