@@ -29,6 +29,18 @@ internal static partial class Log
     [LoggerMessage(EventId = 1015, Level = LogLevel.Warning, Message = "{Vm}: does not answer, state unknown: {Reason}")]
     internal static partial void NotAdopted(ILogger log, VmName vm, string reason);
 
+    [LoggerMessage(EventId = 1024, Level = LogLevel.Warning, Message = "{Vm}: its guest may be frozen since {Since}, by an earlier daemon: it is thawed")]
+    internal static partial void FoundFrozen(ILogger log, VmName vm, DateTimeOffset since);
+
+    [LoggerMessage(EventId = 1025, Level = LogLevel.Error, Message = "{Vm}: its guest ought to be thawed and does not say that it is")]
+    internal static partial void ThawOverdue(ILogger log, VmName vm);
+
+    [LoggerMessage(EventId = 1026, Level = LogLevel.Warning, Message = "{Vm}: a thaw failed, and is tried again: {Reason}")]
+    internal static partial void NotThawed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1027, Level = LogLevel.Information, Message = "{Vm}: a snapshot is taken without freezing its guest: {Reason}")]
+    internal static partial void NotFrozen(ILogger log, VmName vm, string reason);
+
     [LoggerMessage(EventId = 1016, Level = LogLevel.Error, Message = "{Vm}: cleaning up after its end failed")]
     internal static partial void CleanUpFailed(ILogger log, VmName vm, Exception error);
 
