@@ -17,7 +17,7 @@ public sealed class TestHostDefinition
         Machines = new TestMachineRegistry(content.Behaviour, time);
         Backend = new TestVmBackend(uri, content.Behaviour, Machines, time);
         var drivers = content.Seed.Pools.Select(pool => pool.Driver).Append(TestPoolDriver.KernelDriver).Distinct(StringComparer.Ordinal);
-        Drivers = [.. drivers.Order(StringComparer.Ordinal).Select(name => new TestPoolDriver(name, content.Seed, content.Behaviour))];
+        Drivers = [.. drivers.Order(StringComparer.Ordinal).Select(name => new TestPoolDriver(name, content.Seed, content.Behaviour, time))];
     }
 
     /// <summary>What a new store starts with.</summary>

@@ -1,42 +1,37 @@
 using System.Collections.Immutable;
-using System.IO.Pipelines;
 using Mgmt.Core;
 
 namespace Mgmt.TestHost;
 
 /// <summary>
-/// A pool that remembers of its volumes only that they are there and how much was put into them. A volume it has never
-/// heard of was made before the daemon was restarted and is taken as it comes; one that was removed is not found.
+/// A pool that remembers of its volumes only that they are there, how large they are, how much was put into them and their revisions. A volume it has
+/// never heard of was made before the daemon was restarted and is taken as it comes; one that was removed is not found.
 /// </summary>
-internal sealed class TestPool : IStoragePool
+internal sealed partial class TestPool : IStoragePool
 {
     private const long DefaultSizeBytes = 1L << 40;
 
     private readonly Lock _gate = new();
-    private readonly Func<VolumeRecord, StorageFaults> _faults;
-    private readonly SortedDictionary<Vid, Content> _contents = [];
+    private readonly Func<VolumeRecord, VmBehaviour> _behaviour;
+    private readonly TimeProvider _time;
+    private readonly SortedDictionary<Vid, TestVolume> _volumes = [];
     private readonly HashSet<Vid> _removed = [];
     private readonly long _sizeBytes;
+    private volatile Configured _configured;
 
-    public TestPool(PoolRecord record, IEnumerable<VolumeRecord> volumes, Func<VolumeRecord, StorageFaults> faults)
+    public TestPool(PoolRecord record, IEnumerable<VolumeRecord> volumes, Func<VolumeRecord, VmBehaviour> behaviour, TimeProvider time)
     {
-        Record = record;
-        _faults = faults;
-        try
-        {
-            _sizeBytes = record.Config.TryGetValue("size", out var size) ? Parse.Number(size, "size") : DefaultSizeBytes;
-        }
-        catch (MgmtException error)
-        {
-            throw new MgmtException(error, ErrorCode.StoragePoolException, "%s", error.Message);
-        }
+        _configured = Configured.Of(record);
+        _behaviour = behaviour;
+        _time = time;
+        _sizeBytes = Number(record, "size") ?? DefaultSizeBytes;
         foreach (var volume in volumes)
         {
-            _contents[volume.Vid!.Value] = new Content();
+            _volumes[volume.Vid!.Value] = new TestVolume(TestContent.New(0, volume.SizeBytes));
         }
     }
 
-    public PoolRecord Record { get; }
+    public PoolRecord Record => _configured.Record;
 
     public PoolUsage Usage
     {
@@ -55,18 +50,22 @@ internal sealed class TestPool : IStoragePool
         {
             lock (_gate)
             {
-                return [.. _contents.Keys];
+                return [.. _volumes.Keys];
             }
         }
     }
 
-    private long UsedBytes => _contents.Values.Sum(content => content.Bytes);
+    private IEnumerable<TestContent> Contents => _volumes.Values.SelectMany(volume => volume.Revisions.Select(kept => kept.Content).Prepend(volume.Content));
+
+    private long UsedBytes => Contents.DistinctBy(content => content.Id).Sum(content => content.Bytes);
+
+    public void Reconfigure(PoolRecord record) => _configured = Configured.Of(record);
 
     public long UsageBytes(Vid vid)
     {
         lock (_gate)
         {
-            return _contents.TryGetValue(vid, out var content) ? content.Bytes : 0;
+            return _volumes.TryGetValue(vid, out var volume) ? volume.Content.Bytes : 0;
         }
     }
 
@@ -74,11 +73,11 @@ internal sealed class TestPool : IStoragePool
         () =>
         {
             var vid = VidOf(volume);
-            Fail(_faults(volume).Create);
+            Fail(FaultsOf(volume).Create);
             NeedSpace(volume);
             lock (_gate)
             {
-                if (!_contents.TryAdd(vid, new Content()))
+                if (!_volumes.TryAdd(vid, new TestVolume(TestContent.New(0, volume.SizeBytes))))
                 {
                     throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s exists already", vid.Value);
                 }
@@ -87,123 +86,21 @@ internal sealed class TestPool : IStoragePool
         },
         cancellation);
 
-    public async Task ImportAsync(VolumeRecord volume, PipeReader data, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation)
-    {
-        var vid = VidOf(volume);
-        Fail(_faults(volume).Import);
-        NeedSpace(volume);
-        lock (_gate)
-        {
-            ThrowIfInUse(vid, Get(vid));
-            if (UsedBytes - Get(vid).Bytes > _sizeBytes - sizeBytes)
-            {
-                throw NoSpace();
-            }
-        }
-        await CountAsync(data, sizeBytes, cancellation);
-        lock (_gate)
-        {
-            var content = Get(vid);
-            ThrowIfInUse(vid, content);
-            content.Bytes = sizeBytes;
-            content.Version++;
-        }
-    }
-
     public Task RemoveAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
         () =>
         {
             var vid = VidOf(volume);
             lock (_gate)
             {
-                _contents.Remove(vid);
+                _volumes.Remove(vid);
                 _removed.Add(vid);
             }
         },
         cancellation);
 
-    public Task<OpenVolume> StartAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now<OpenVolume>(
-        () =>
-        {
-            var vid = VidOf(volume);
-            Fail(_faults(volume).Start);
-            NeedSpace(volume);
-            lock (_gate)
-            {
-                // The source first: a start that fails changes nothing.
-                var source = volume.Source is { } from ? Get(from) : null;
-                var content = Get(vid);
-                content.IsInUse = true;
-                if (source is not null)
-                {
-                    content.SourceVersion = source.Version;
-                }
-            }
-            return new OpenVolume(volume.Name, !volume.Writable, volume.SizeBytes, []);
-        },
-        cancellation);
-
-    public Task StopAsync(VolumeRecord volume, CancellationToken cancellation) => Waiting.Now(
-        () =>
-        {
-            var vid = VidOf(volume);
-            Fail(_faults(volume).Stop);
-            lock (_gate)
-            {
-                if (_contents.TryGetValue(vid, out var content) && content.IsInUse)
-                {
-                    content.IsInUse = false;
-                    content.SourceVersion = null;
-                    if (volume.SaveOnStop)
-                    {
-                        content.Version++;
-                    }
-                }
-            }
-        },
-        cancellation);
-
-    public bool IsOutdated(VolumeRecord volume)
-    {
-        lock (_gate)
-        {
-            return volume is { Vid: { } vid, Source: { } source }
-                && _contents.TryGetValue(vid, out var content) && content.SourceVersion is { } version
-                && (!_contents.TryGetValue(source, out var now) || now.Version != version);
-        }
-    }
-
     public BootImage OpenKernel(string kernel) => throw new MgmtException(ErrorCode.StoragePoolException, "Pool %s holds no kernels", Record.Name.Value);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
-
-    /// <summary>Reads to the end, or to the first byte too many.</summary>
-    private static async Task CountAsync(PipeReader data, long sizeBytes, CancellationToken cancellation)
-    {
-        var copied = 0L;
-        while (true)
-        {
-            var read = await data.ReadAsync(cancellation);
-            copied += read.Buffer.Length;
-            data.AdvanceTo(read.Buffer.End);
-            if (copied > sizeBytes)
-            {
-                throw new MgmtException(ErrorCode.ProtocolError, "too much data (expected %s bytes)", $"{sizeBytes}");
-            }
-            if (read.IsCanceled)
-            {
-                throw new MgmtException(ErrorCode.MgmtCancelledError, "The import was cancelled");
-            }
-            if (read.IsCompleted)
-            {
-                break;
-            }
-        }
-        if (copied < sizeBytes)
-        {
-            throw new MgmtException(ErrorCode.ProtocolError, "not enough data (copied %s bytes, expected %s bytes)", $"{copied}", $"{sizeBytes}");
-        }
-    }
 
     private static void Fail(string? message)
     {
@@ -213,9 +110,25 @@ internal sealed class TestPool : IStoragePool
         }
     }
 
+    private static long? Number(PoolRecord record, string parameter, bool allowNegative = false)
+    {
+        try
+        {
+            return record.Config.TryGetValue(parameter, out var text) ? Parse.Number(text, parameter, allowNegative) : null;
+        }
+        catch (MgmtException error)
+        {
+            throw new MgmtException(error, ErrorCode.StoragePoolException, "%s", error.Message);
+        }
+    }
+
+    private StorageFaults FaultsOf(VolumeRecord volume) => _behaviour(volume).Faults.Storage;
+
+    private int KeepOf(VolumeRecord volume) => volume.RevisionsToKeep ?? _configured.RevisionsToKeep;
+
     private void NeedSpace(VolumeRecord volume)
     {
-        if (_faults(volume).NoSpace)
+        if (FaultsOf(volume).NoSpace)
         {
             throw NoSpace();
         }
@@ -226,32 +139,28 @@ internal sealed class TestPool : IStoragePool
     private Vid VidOf(VolumeRecord volume) =>
         volume.Vid ?? throw new MgmtException(ErrorCode.StoragePoolException, "A volume of pool %s needs an id", Record.Name.Value);
 
-    private Content Get(Vid vid)
+    private TestVolume Get(VolumeRecord volume) => Get(VidOf(volume), volume.SizeBytes);
+
+    private TestVolume Get(Vid vid, long sizeBytes)
     {
         if (_removed.Contains(vid))
         {
             throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume: '%s'", vid.Value);
         }
-        if (!_contents.TryGetValue(vid, out var content))
+        if (!_volumes.TryGetValue(vid, out var volume))
         {
-            _contents[vid] = content = new Content();
+            _volumes[vid] = volume = new TestVolume(TestContent.New(0, sizeBytes));
         }
-        return content;
+        return volume;
     }
 
-    private static void ThrowIfInUse(Vid vid, Content content)
+    private sealed record Configured(PoolRecord Record, int RevisionsToKeep)
     {
-        if (content.IsInUse)
+        public static Configured Of(PoolRecord record) => Number(record, "revisions_to_keep", allowNegative: true) switch
         {
-            throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s must be stopped before importing its data", vid.Value);
-        }
-    }
-
-    private sealed class Content
-    {
-        public long Bytes { get; set; }
-        public int Version { get; set; }
-        public int? SourceVersion { get; set; }
-        public bool IsInUse { get; set; }
+            null => new(record, 1),
+            >= -1 and <= int.MaxValue and var count => new(record, (int)count),
+            _ => throw new MgmtException(ErrorCode.StoragePoolException, "revisions_to_keep is -1 or more"),
+        };
     }
 }

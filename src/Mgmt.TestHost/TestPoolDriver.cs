@@ -15,12 +15,14 @@ public sealed class TestPoolDriver : IPoolDriver
     private readonly ILookup<PoolName, VolumeRecord> _volumes;
     private readonly Dictionary<(PoolName Pool, Vid Vid), VmName> _owners = [];
     private readonly TestBehaviour _behaviour;
+    private readonly TimeProvider _time;
 
     /// <summary>A driver whose pools hold the seed's volumes when they are opened.</summary>
-    public TestPoolDriver(string name, HostSeed seed, TestBehaviour behaviour)
+    public TestPoolDriver(string name, HostSeed seed, TestBehaviour behaviour, TimeProvider time)
     {
         Name = name;
         _behaviour = behaviour;
+        _time = time;
         _volumes = seed.Vms.SelectMany(vm => vm.Volumes.Values).Where(volume => volume.Vid is not null).ToLookup(volume => volume.Pool);
         foreach (var vm in seed.Vms)
         {
@@ -41,12 +43,9 @@ public sealed class TestPoolDriver : IPoolDriver
 
     /// <inheritdoc/>
     public Task<IStoragePool> OpenAsync(PoolRecord record, CancellationToken cancellation) => Waiting.Now<IStoragePool>(
-        () => Name == KernelDriver ? new TestKernelPool(record) : new TestPool(record, _volumes[record.Name], FaultsOf),
+        () => Name == KernelDriver ? new TestKernelPool(record) : new TestPool(record, _volumes[record.Name], BehaviourOf, _time),
         cancellation);
 
-    private StorageFaults FaultsOf(VolumeRecord volume)
-    {
-        var behaviour = volume.Vid is { } vid && _owners.TryGetValue((volume.Pool, vid), out var owner) ? _behaviour.For(owner) : _behaviour.Default;
-        return behaviour.Faults.Storage;
-    }
+    private VmBehaviour BehaviourOf(VolumeRecord volume) =>
+        volume.Vid is { } vid && _owners.TryGetValue((volume.Pool, vid), out var owner) ? _behaviour.For(owner) : _behaviour.Default;
 }

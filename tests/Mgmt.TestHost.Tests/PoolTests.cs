@@ -56,8 +56,9 @@ public sealed class PoolTests
     public async Task An_import_of_the_right_size_is_counted()
     {
         var pool = await Open(key: "size", value: "10");
-        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None);
-        await pool.ImportAsync(Volume("vm/root"), Data(8), 8, null, None);
+        var volume = Volume("vm/root") with { RevisionsToKeep = 0 };
+        await pool.ImportAsync(volume, Data(8), 8, null, None);
+        await pool.ImportAsync(volume, Data(8), 8, null, None);
         Assert.That(pool.Usage, Is.EqualTo(new PoolUsage(10, 8)));
         await Refused(ErrorCode.MgmtNoSpaceError, pool.ImportAsync(Volume("other"), Data(8), 8, null, None));
     }

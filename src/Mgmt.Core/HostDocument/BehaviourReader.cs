@@ -2,9 +2,10 @@ namespace Mgmt.Core;
 
 /// <summary>
 /// <code>
-/// behaviour = { delays?: { start?, agent?, shutdown?, pause?, kill?, launch?, adopt?, copy?, freeze? }, faults?: faults }     delays in ms
+/// behaviour = { delays?: { start?, agent?, shutdown?, pause?, kill?, launch?, adopt?, copy?, storage?, freeze? }, faults?: faults }     delays in ms
 /// faults    = { launch?, continue?, copy?: "fails: " MESSAGE, shutdown?: "ignored", agent?: "absent" | "silent", lost-after-ms?, crash-after-ms?: MS,
-///               machined?: WORD, storage?: { create?, start?, stop?, import?: MESSAGE, no-space?: BOOL } }
+///               machined?: WORD, storage?: { create?, start?, stop?, import?, snapshot?, remove-revision?, revert?, resize?, export?, clone?, clear?: MESSAGE,
+///               no-space?: BOOL } }
 /// </code>
 /// What is not there is as the default says; null takes a fault of the default away.
 /// </summary>
@@ -25,7 +26,7 @@ internal static class BehaviourReader
 
     private static VmDelays Delays(DocumentNode node, VmDelays byDefault)
     {
-        var fields = node.Fields("start", "agent", "shutdown", "pause", "kill", "launch", "adopt", "copy", "freeze");
+        var fields = node.Fields("start", "agent", "shutdown", "pause", "kill", "launch", "adopt", "copy", "storage", "freeze");
         return new VmDelays
         {
             Start = Or(fields, "start", byDefault.Start, Milliseconds),
@@ -35,6 +36,7 @@ internal static class BehaviourReader
             Kill = Or(fields, "kill", byDefault.Kill, Milliseconds),
             Launch = Or(fields, "launch", byDefault.Launch, Milliseconds),
             Copy = Or(fields, "copy", byDefault.Copy, Milliseconds),
+            Storage = Or(fields, "storage", byDefault.Storage, Milliseconds),
             Freeze = Or(fields, "freeze", byDefault.Freeze, Milliseconds),
             Adopt = Or(fields, "adopt", byDefault.Adopt, Milliseconds),
         };
@@ -59,13 +61,20 @@ internal static class BehaviourReader
 
     private static StorageFaults Storage(DocumentNode node, StorageFaults byDefault)
     {
-        var fields = node.Fields("create", "start", "stop", "import", "no-space");
+        var fields = node.Fields("create", "start", "stop", "import", "snapshot", "remove-revision", "revert", "resize", "export", "clone", "clear", "no-space");
         return new StorageFaults
         {
             Create = Or(fields, "create", byDefault.Create, OrNull(Message)),
             Start = Or(fields, "start", byDefault.Start, OrNull(Message)),
             Stop = Or(fields, "stop", byDefault.Stop, OrNull(Message)),
             Import = Or(fields, "import", byDefault.Import, OrNull(Message)),
+            Snapshot = Or(fields, "snapshot", byDefault.Snapshot, OrNull(Message)),
+            RemoveRevision = Or(fields, "remove-revision", byDefault.RemoveRevision, OrNull(Message)),
+            Revert = Or(fields, "revert", byDefault.Revert, OrNull(Message)),
+            Resize = Or(fields, "resize", byDefault.Resize, OrNull(Message)),
+            Export = Or(fields, "export", byDefault.Export, OrNull(Message)),
+            CloneInto = Or(fields, "clone", byDefault.CloneInto, OrNull(Message)),
+            Clear = Or(fields, "clear", byDefault.Clear, OrNull(Message)),
             NoSpace = Or(fields, "no-space", byDefault.NoSpace, n => !n.IsNull && n.Flag()),
         };
     }

@@ -17,6 +17,8 @@ public sealed record VmDelays
     public TimeSpan Launch { get; init; }
     /// <summary>For a disk to be copied while the VM runs.</summary>
     public TimeSpan Copy { get; init; }
+    /// <summary>For a pool to snapshot, revert, resize, clone or clear a volume.</summary>
+    public TimeSpan Storage { get; init; }
     /// <summary>For the agent to freeze the guest's file systems.</summary>
     public TimeSpan Freeze { get; init; }
     /// <summary>Until it is known whether a process is still there.</summary>
