@@ -35,6 +35,12 @@ public interface IStateTransaction
     /// <summary>Sets a global property or, with null, puts it back at its default.</summary>
     void SetProperty(string name, string? value);
 
+    /// <summary>Writes down that a volume is being made or removed.</summary>
+    void AddVolumeInWork(VolumeInWork volume);
+
+    /// <summary>Takes that back, if it is there.</summary>
+    void RemoveVolumeInWork(VolumeInWork volume);
+
     /// <summary>Adds an event; a change's events are journalled in the order they were emitted.</summary>
     void Emit(MgmtEvent happened);
 }

@@ -27,6 +27,8 @@ internal static class Schema
         """,
         // 2: a qid is the uid of a VM's process, so two VMs with one qid could reach each other's memory.
         "CREATE UNIQUE INDEX vm_qid ON vm (qid);",
+        // 3: volumes whose files may be there while no VM names them, so that what a killed daemon left half-made is found.
+        "CREATE TABLE volume_in_work (pool TEXT NOT NULL, vid TEXT NOT NULL, PRIMARY KEY (pool, vid)) WITHOUT ROWID;",
     ];
 
     /// <summary>The version this program writes.</summary>

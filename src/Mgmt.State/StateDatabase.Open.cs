@@ -129,6 +129,11 @@ internal sealed partial class StateDatabase
         {
             properties.Add(row.Text(0), row.Text(1));
         }
+        var inWork = ImmutableSortedSet.CreateBuilder<VolumeInWork>();
+        foreach (var row in Rows(connection, "SELECT pool, vid FROM volume_in_work"))
+        {
+            inWork.Add(new(PoolName.Parse(row.Text(0)), Vid.Parse(row.Text(1))));
+        }
         return new HostState
         {
             Vms = vms.ToImmutableSortedDictionary(vm => vm.Name, vm => vm),
@@ -136,6 +141,7 @@ internal sealed partial class StateDatabase
             Labels = labels.ToImmutable(),
             Pools = pools.ToImmutable(),
             Properties = properties.ToImmutable(),
+            VolumesInWork = inWork.ToImmutable(),
         };
     }
 

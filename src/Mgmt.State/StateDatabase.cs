@@ -11,7 +11,7 @@ internal sealed partial class StateDatabase : IDisposable
     private readonly SqliteConnection _connection;
     private readonly ArrayBufferWriter<byte> _buffer = new(4096);
     private readonly SqliteStatement _begin, _commit, _rollback, _savepoint, _release, _undo;
-    private readonly SqliteStatement _putVm, _removeVm, _putLabel, _removeLabel, _putPool, _removePool, _putProperty, _removeProperty;
+    private readonly SqliteStatement _putVm, _removeVm, _putLabel, _removeLabel, _putPool, _removePool, _putProperty, _removeProperty, _putInWork, _removeInWork;
     private readonly SqliteStatement _append, _firstSince, _removeEvents, _oldest, _newest;
 
     internal StateDatabase(SqliteConnection connection)
@@ -34,6 +34,8 @@ internal sealed partial class StateDatabase : IDisposable
         _removePool = connection.Prepare("DELETE FROM pool WHERE name = ?1");
         _putProperty = connection.Prepare("INSERT OR REPLACE INTO property (name, value) VALUES (?1, ?2)");
         _removeProperty = connection.Prepare("DELETE FROM property WHERE name = ?1");
+        _putInWork = connection.Prepare("INSERT OR REPLACE INTO volume_in_work (pool, vid) VALUES (?1, ?2)");
+        _removeInWork = connection.Prepare("DELETE FROM volume_in_work WHERE pool = ?1 AND vid = ?2");
         _append = connection.Prepare("INSERT INTO journal (seq, time, subject, name, pairs) VALUES (?1, ?2, ?3, ?4, ?5)");
         _firstSince = connection.Prepare("SELECT seq FROM journal WHERE time >= ?1 ORDER BY seq LIMIT 1");
         _removeEvents = connection.Prepare("DELETE FROM journal WHERE seq < ?1");
@@ -126,6 +128,10 @@ internal sealed partial class StateDatabase : IDisposable
         foreach (var name in change.ChangedProperties)
         {
             WriteProperty(name, change.After.Properties.GetValueOrDefault(name));
+        }
+        foreach (var volume in change.ChangedVolumesInWork)
+        {
+            (change.After.VolumesInWork.Contains(volume) ? _putInWork : _removeInWork).Bind(1, volume.Pool.Value).Bind(2, volume.Vid.Value).Run();
         }
         foreach (var entry in entries)
         {

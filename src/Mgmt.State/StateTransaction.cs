@@ -9,6 +9,7 @@ internal sealed class StateTransaction : IStateTransaction
     private readonly HashSet<LabelName> _labels = [];
     private readonly HashSet<PoolName> _pools = [];
     private readonly HashSet<string> _properties = new(StringComparer.Ordinal);
+    private readonly HashSet<VolumeInWork> _volumesInWork = [];
     private readonly List<MgmtEvent> _events = [];
     private HostState _state;
     private bool _ended;
@@ -26,9 +27,10 @@ internal sealed class StateTransaction : IStateTransaction
     internal IReadOnlyCollection<LabelName> ChangedLabels => _labels;
     internal IReadOnlyCollection<PoolName> ChangedPools => _pools;
     internal IReadOnlyCollection<string> ChangedProperties => _properties;
+    internal IEnumerable<VolumeInWork> ChangedVolumesInWork => _volumesInWork.Where(v => Before.VolumesInWork.Contains(v) != _state.VolumesInWork.Contains(v));
 
     /// <summary>Whether anything of it is kept on disk: most of a VM's status is not.</summary>
-    internal bool HasStoredPart => _events.Count > 0 || _labels.Count > 0 || _pools.Count > 0 || _properties.Count > 0 || ChangedVms.Any();
+    internal bool HasStoredPart => _events.Count > 0 || _labels.Count > 0 || _pools.Count > 0 || _properties.Count > 0 || ChangedVms.Any() || ChangedVolumesInWork.Any();
 
     public void PutVm(VmRecord vm)
     {
@@ -81,6 +83,18 @@ internal sealed class StateTransaction : IStateTransaction
         var properties = Open()._state.Properties;
         _state = _state with { Properties = value is null ? properties.Remove(name) : properties.SetItem(name, value) };
         _properties.Add(name);
+    }
+
+    public void AddVolumeInWork(VolumeInWork volume)
+    {
+        _state = Open()._state with { VolumesInWork = _state.VolumesInWork.Add(volume) };
+        _volumesInWork.Add(volume);
+    }
+
+    public void RemoveVolumeInWork(VolumeInWork volume)
+    {
+        _state = Open()._state with { VolumesInWork = _state.VolumesInWork.Remove(volume) };
+        _volumesInWork.Add(volume);
     }
 
     public void Emit(MgmtEvent happened) => Open()._events.Add(happened);

@@ -52,13 +52,16 @@ public sealed class OpeningTests
                 Assert.That(store.Current.Get(TestStore.Name("work")).Volumes[VolumeName.Root].SizeBytes, Is.EqualTo(1024));
                 Assert.That(store.Current.Get(TestStore.Name("work")).Status.Run!.Pid, Is.EqualTo(77));
                 Assert.That(store.Current.Properties["default_netvm"], Is.EqualTo("sys-net"));
+                Assert.That(store.Current.VolumesInWork, Is.Empty);
                 Assert.That(store.Journal.Newest.Sequence, Is.EqualTo(41));
                 Assert.That(store.Journal.Read(0, 10).Single().Event["vm"], Is.EqualTo("work"));
             });
             await Assert.ThatAsyncThrows<StateStoreException>(store.ApplyAsync(t => t.PutVm(TestStore.Vm("other", 5)), CancellationToken.None));
+            await store.ApplyAsync(t => t.AddVolumeInWork(TestStore.InWork("a")), CancellationToken.None);
         }
         using var connection = SqliteConnection.Open(_files.File);
         Assert.That(connection.QueryInt64("PRAGMA user_version"), Is.EqualTo(Schema.Version));
+        Assert.That(connection.QueryInt64("SELECT count(*) FROM volume_in_work"), Is.EqualTo(1));
     }
 
     [Test]

@@ -91,6 +91,21 @@ public sealed class PersistenceTests
     }
 
     [Test]
+    public async Task Volumes_in_work_come_back_until_they_are_taken_out()
+    {
+        await using (var store = await _files.OpenAsync(TestStore.Seed))
+        {
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("a/1")); t.AddVolumeInWork(TestStore.InWork("a/2")); }, CancellationToken.None);
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("a/2")); t.RemoveVolumeInWork(TestStore.InWork("b")); }, CancellationToken.None);
+            await store.ApplyAsync(t => { t.AddVolumeInWork(TestStore.InWork("c")); t.RemoveVolumeInWork(TestStore.InWork("c")); }, CancellationToken.None);
+            await store.ApplyAsync(t => t.RemoveVolumeInWork(TestStore.InWork("a/1")), CancellationToken.None);
+            Assert.That(store.Current.VolumesInWork, Is.EqualTo(new[] { TestStore.InWork("a/2") }));
+        }
+        await using var again = await _files.OpenAsync();
+        Assert.That(again.Current.VolumesInWork, Is.EqualTo(new[] { TestStore.InWork("a/2") }));
+    }
+
+    [Test]
     public async Task A_vm_may_take_the_qid_and_uuid_of_one_that_goes_in_the_same_change()
     {
         await using var store = await _files.OpenAsync(TestStore.Seed);

@@ -41,6 +41,8 @@ internal sealed class TestStore : IDisposable
     internal static HostSeed Seed() => new([HostSeed.Dom0, Vm("work", 1)], HostSeed.DefaultLabels,
         [new PoolRecord(PoolName.Parse("default"), "file", VmRecord.Empty.Add("dir_path", "/srv/pools/default"))], VmRecord.Empty.Add("default_netvm", "sys-net"));
 
+    internal static VolumeInWork InWork(string vid) => new(PoolName.Parse("default"), Vid.Parse(vid));
+
     internal static MgmtEvent Event(int n) => MgmtEvent.Global("changed", ("n", n.ToString(System.Globalization.CultureInfo.InvariantCulture)));
 
     /// <summary>Everything of a record as text, because immutable dictionaries compare by reference.</summary>

@@ -19,6 +19,9 @@ public sealed record HostState
     /// <summary>The global properties that were set.</summary>
     public ImmutableSortedDictionary<string, string> Properties { get; init; } = VmRecord.Empty;
 
+    /// <summary>Volumes that are being made or removed: what belongs to no VM of them goes at the next start.</summary>
+    public ImmutableSortedSet<VolumeInWork> VolumesInWork { get; init; } = [];
+
     /// <summary>The VM, or null.</summary>
     public VmRecord? Find(VmName name) => Vms.GetValueOrDefault(name);
 
