@@ -45,6 +45,10 @@ public sealed class PoolTests : DaemonFixture
         }
         await Daemon.OkAsync("mgmt.pool.Set.ephemeral_volatile", "dom0", "sets", "on");
         Assert.That(await Daemon.OkAsync("mgmt.pool.Info", "dom0", "sets"), Does.Contain("\nephemeral_volatile=True\n"));
+        await Daemon.OkAsync("mgmt.vm.CreateInPool.AppVM", "dom0", "debian", "name=secret label=red pool:volatile=sets");
+        Assert.That(await Daemon.OkAsync("mgmt.vm.volume.Info", "secret", "volatile"), Does.Contain("\nephemeral=True\n"));
+        Assert.That(await Daemon.OkAsync("mgmt.vm.volume.Info", "secret", "private"), Does.Contain("\nephemeral=False\n"));
+        await Daemon.OkAsync("mgmt.vm.Remove", "secret");
         Assert.That(await Daemon.OkAsync("mgmt.pool.UsageDetails", "dom0", "sets"), Is.EqualTo("data_size=1099511627776\ndata_usage=0\n"));
     }
 
