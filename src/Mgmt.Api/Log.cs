@@ -59,6 +59,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 1021, Level = LogLevel.Warning, Message = "volume {Vid} in pool {Pool} could not be removed")]
     internal static partial void VolumeLeft(ILogger log, string vid, PoolName pool, Exception error);
 
+    [LoggerMessage(EventId = 1028, Level = LogLevel.Warning, Message = "volume {Vid} in pool {Pool} was left half-made or half-removed, and is removed")]
+    internal static partial void LeftoverRemoved(ILogger log, string vid, PoolName pool);
+
     [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
     internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
 

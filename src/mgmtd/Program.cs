@@ -66,6 +66,7 @@ try
     await pools.OpenAllAsync(store.Current, CancellationToken.None);
     var properties = new PropertyTable(HostProbe.Facts(pools));
     var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
+    var unfinished = new UnfinishedVolumes(services);
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
@@ -74,7 +75,7 @@ try
     var remembered = new RememberedAnswers(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
-    var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed), starter, new VmStopper(services, watcher), properties,
+    var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed, unfinished), new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate));
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
@@ -99,7 +100,7 @@ try
     var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
-    var startup = new Startup(new VmAdopter(services, watcher), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
+    var startup = new Startup(new VmAdopter(services, watcher), unfinished, new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
     var starting = startup.RunAsync(lifetime.ApplicationStopping);
     await host.WaitForShutdownAsync(CancellationToken.None);
 

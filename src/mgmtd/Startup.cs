@@ -4,14 +4,15 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
-/// <summary>What happens once the socket answers: adoption of running VMs, then autostart.</summary>
-internal sealed class Startup(VmAdopter adopter, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
+/// <summary>What happens once the socket answers: adoption of running VMs, removal of half-made volumes, then autostart.</summary>
+internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
 {
     internal async Task RunAsync(CancellationToken cancellation)
     {
         try
         {
             var stillTrying = await adopter.AdoptAllAsync(cancellation);
+            await unfinished.RemoveLeftoversAsync(cancellation);
             foreach (var name in isNew ? startedAtFirst : [])
             {
                 await TryStartAsync(name, cancellation);

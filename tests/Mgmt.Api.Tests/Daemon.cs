@@ -29,6 +29,7 @@ internal sealed class Daemon : IAsyncDisposable
     internal VmWatcher Watcher { get; private set; } = null!;
     internal VmStarter Starter { get; private set; } = null!;
     internal VmStopper Stopper { get; private set; } = null!;
+    internal UnfinishedVolumes Unfinished { get; private set; } = null!;
     internal VmMaker Maker { get; private set; } = null!;
     internal VmAdopter Adopter { get; private set; } = null!;
     internal EventStreams Streams { get; private set; } = null!;
@@ -75,14 +76,15 @@ internal sealed class Daemon : IAsyncDisposable
         Watcher = new(Services);
         Starter = new(Services, Watcher);
         Stopper = new(Services, Watcher);
-        Maker = new(Services, removed);
+        Unfinished = new(Services);
+        Maker = new(Services, removed, Unfinished);
         Adopter = new(Services, Watcher);
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
         Questions = new(askLimits, askSockets, clock, NullLogger<PendingQuestions>.Instance);
         var remembered = new RememberedAnswers(clock);
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
         var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock);
-        Table = new(groups ?? CallGroups.Make(Services, Maker, Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles, Questions, Gate));
+        Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles, Questions, Gate));
         FrontEnd = new(Gate, Store, Table, Questions, remembered, Notices, Audit, Calls, clock);
         Dispatcher = new(Table, Store, Gate, new CallAsking(Gate, Store, Questions, remembered), Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
     }

@@ -67,10 +67,13 @@ public sealed class TagCalls(StateStore store) : ICallGroup
     private static TagName Changeable(CallContext call)
     {
         var tag = TagName.Parse(call.Argument);
-        return call.Source == "dom0" || !Dom0Only.Any(prefix => tag.Value.StartsWith(prefix, StringComparison.Ordinal))
+        return call.Source == "dom0" || !IsProtected(tag)
             ? tag
             : throw new MgmtException(ErrorCode.PermissionDenied, "Only dom0 sets or removes tags that begin with %s", Dom0Only.First(p => tag.Value.StartsWith(p, StringComparison.Ordinal)));
     }
+
+    /// <summary>Whether only dom0 gives and takes the tag, and no copy of a VM inherits it.</summary>
+    internal static bool IsProtected(TagName tag) => Dom0Only.Any(prefix => tag.Value.StartsWith(prefix, StringComparison.Ordinal));
 
     private static MgmtException NotFound(VmRecord vm, TagName tag) => new(ErrorCode.QubesTagNotFoundError, "Tag not set for domain %s: %s", vm.Name.Value, tag.Value);
 }

@@ -11,6 +11,16 @@ internal sealed record VmCreatePayload(VmName Name, string Label, PoolName? Pool
     /// <summary>ERRORS: ProtocolError for the shape; QubesValueError, QubesInvalidLabelError for what is in it.</summary>
     internal static VmCreatePayload Parse(string text, bool pools)
     {
+        var keys = Words(text);
+        var name = VmName.Parse(Take(keys, "name"));
+        var label = LabelName.Parse(Take(keys, "label")).Value;
+        var (pool, single) = Pools(keys, pools);
+        return new(name, label, pool, single);
+    }
+
+    /// <summary>The words by key, each once.</summary>
+    internal static Dictionary<string, string> Words(string text)
+    {
         var keys = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var word in text.Split(' '))
         {
@@ -24,8 +34,12 @@ internal sealed record VmCreatePayload(VmName Name, string Label, PoolName? Pool
                 throw new MgmtException(ErrorCode.ProtocolError, "duplicate key in the payload: %s", word[..equals]);
             }
         }
-        var name = VmName.Parse(Take(keys, "name"));
-        var label = LabelName.Parse(Take(keys, "label")).Value;
+        return keys;
+    }
+
+    /// <summary>The pools, the last keys there may be.</summary>
+    internal static (PoolName? All, ImmutableDictionary<VolumeName, PoolName> Single) Pools(Dictionary<string, string> keys, bool pools)
+    {
         var pool = pools && keys.Remove("pool", out var all) ? PoolName.Parse(all) : (PoolName?)null;
         var single = pools ? Single(keys) : ImmutableDictionary<VolumeName, PoolName>.Empty;
         if (keys.Count > 0)
@@ -36,10 +50,10 @@ internal sealed record VmCreatePayload(VmName Name, string Label, PoolName? Pool
         {
             throw new MgmtException(ErrorCode.ProtocolError, "the payload needs either pool= or pool:<volume>=, not both");
         }
-        return new(name, label, pool, single);
+        return (pool, single);
     }
 
-    private static string Take(Dictionary<string, string> keys, string key) =>
+    internal static string Take(Dictionary<string, string> keys, string key) =>
         keys.Remove(key, out var value) ? value : throw new MgmtException(ErrorCode.ProtocolError, "missing %s= in the payload", key);
 
     private static ImmutableDictionary<VolumeName, PoolName> Single(Dictionary<string, string> keys)

@@ -65,5 +65,9 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
         return state.Pools.ContainsKey(name) ? name : throw new MgmtException(ErrorCode.QubesPoolNotFoundError, "No such pool: '%s'", name.Value);
     }
 
-    private Vid VidOf(VolumeName volume) => Vid.Parse($"{(Class == VmClass.TemplateVM ? "vm-templates" : "appvms")}/{Name.Value}/{volume.Wire()}");
+    private Vid VidOf(VolumeName volume) => VidOf(Class, Name, volume);
+
+    /// <summary>The id of a volume of a VM that is made here.</summary>
+    internal static Vid VidOf(VmClass vmClass, VmName name, VolumeName volume) =>
+        Vid.Parse($"{(vmClass == VmClass.TemplateVM ? "vm-templates" : "appvms")}/{name.Value}/{volume.Wire()}");
 }

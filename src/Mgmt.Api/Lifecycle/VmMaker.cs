@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Api;
 
 /// <summary>Makes and removes VMs.</summary>
-public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
+public sealed class VmMaker(LifecycleServices services, RemovedVms removed, UnfinishedVolumes unfinished)
 {
     private const int MaxQid = 65534;
 
@@ -25,25 +25,28 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
         {
             volumes = volumes.SetItem(VolumeName.Root, volumes[VolumeName.Root] with { SizeBytes = image.SizeBytes });
         }
-        var undo = new UndoStack();
+        var inWork = UnfinishedVolumes.Of(volumes.Values);
+        await unfinished.BeginAsync(inWork, cancellation);
+        var made = new Stack<VolumeInWork>();
         try
         {
             foreach (var volume in volumes.Values.Where(v => v.Name != VolumeName.Kernel))
             {
                 var pool = services.Pools.Get(volume.Pool);
                 await pool.CreateAsync(volume, cancellation);
-                undo.Push(() => pool.RemoveAsync(volume, CancellationToken.None));
+                made.Push(new(volume.Pool, volume.Vid!.Value));
                 if (rootImage is { } root && volume.Name == VolumeName.Root)
                 {
-                    await pool.ImportAsync(volume, root.Data, root.SizeBytes, null, cancellation);
+                    // Nobody wants the empty volume back that the image replaces.
+                    await pool.ImportAsync(volume with { RevisionsToKeep = 0 }, root.Data, root.SizeBytes, null, cancellation);
                 }
             }
             await services.Store.ApplyAsync(change => Enter(change, blueprint, volumes, source), CancellationToken.None);
-            undo.Complete();
         }
         catch
         {
-            await undo.RunAsync(error => Log.CleanUpFailed(services.Log, blueprint.Name, error));
+            await unfinished.EndAsync([.. inWork.Except(made)], []);
+            await unfinished.RemoveAsync(made);
             throw;
         }
     }
@@ -60,20 +63,10 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
         {
             throw veto;
         }
-        foreach (var volume in volumes.Values.Where(v => v.Name != VolumeName.Kernel))
-        {
-            try
-            {
-                await services.Pools.Get(volume.Pool).RemoveAsync(volume, CancellationToken.None);
-            }
-            catch (Exception error)
-            {
-                Log.VolumeLeft(services.Log, volume.Vid?.Value ?? "-", volume.Pool, error);
-            }
-        }
+        await unfinished.RemoveAsync(UnfinishedVolumes.Of(volumes.Values));
     }
 
-    private static void CheckFree(HostState state, VmName name)
+    internal static void CheckFree(HostState state, VmName name)
     {
         if (state.Find(name) is not null)
         {
@@ -107,12 +100,16 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
             Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes, Tags = [tag],
         }.WithProperty("label", blueprint.Label).WithProperty("template", blueprint.Template);
         change.PutVm(vm);
+        foreach (var volume in UnfinishedVolumes.Of(volumes.Values))
+        {
+            change.RemoveVolumeInWork(volume);
+        }
         change.Emit(MgmtEvent.Global("domain-add", ("vm", vm.Name.Value)));
         change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
         change.Emit(MgmtEvent.Of(vm.Name, "domain-create-on-disk"));
     }
 
-    private static int FreeQid(HostState state)
+    internal static int FreeQid(HostState state)
     {
         var used = state.Vms.Values.Select(vm => vm.Qid).ToHashSet();
         for (var qid = 1; qid <= MaxQid; qid++)
@@ -142,6 +139,10 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
         }
         removed.Add(vm);
         change.RemoveVm(name);
+        foreach (var volume in UnfinishedVolumes.Of(vm.Volumes.Values))
+        {
+            change.AddVolumeInWork(volume);
+        }
         RemoveTagsOf(change, name);
         change.Emit(MgmtEvent.Global("domain-delete", ("vm", name.Value)));
         return null;

@@ -5,10 +5,10 @@ public static class CallGroups
 {
     /// <summary>The groups over what they work with.</summary>
     public static IEnumerable<ICallGroup> Make(
-        LifecycleServices services, VmMaker maker, VmStarter starter, VmStopper stopper, PropertyTable properties, PropertyWriter writer,
+        LifecycleServices services, VmMaker maker, VmCloner cloner, VmStarter starter, VmStopper stopper, PropertyTable properties, PropertyWriter writer,
         EventStreams streams, DaemonFacts facts, StatusReport status, ActiveCalls calls, PolicyEditor policyFiles, PendingQuestions questions, PolicyGate policy) =>
     [
-        new VmCalls(services, maker), new VmCreateCalls(maker), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
+        new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
         new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
         .. StorageCalls(services),
@@ -19,7 +19,7 @@ public static class CallGroups
     {
         ICallGroup[] groups =
         [
-            new VmCalls(null!, null!), new VmCreateCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!), new FeatureCalls(null!),
+            new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!), new FeatureCalls(null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
