@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Mgmt.Api;
 
 /// <summary>The volumes of VMs.</summary>
@@ -21,30 +19,8 @@ public sealed class VolumeCalls(LifecycleServices services) : ICallGroup
     private ValueTask<ReadOnlyMemory<byte>> Info(CallContext call, CancellationToken cancellation)
     {
         var volume = Find(call);
-        var pool = services.Pools.TryGet(volume.Pool);
-        var kernel = volume.Name == VolumeName.Kernel ? services.Properties.Text(call.State, call.Target, "kernel") : null;
-        var vid = kernel ?? volume.Vid?.Value ?? "";
-        var text = new StringBuilder();
-        text.Append("pool=").Append(volume.Pool.Value).Append('\n');
-        text.Append("vid=").Append(vid).Append('\n');
-        text.Append("size=").Append(volume.SizeBytes).Append('\n');
-        text.Append("usage=").Append(vid.Length == 0 ? 0 : pool?.UsageBytes(Vid.Parse(vid)) ?? 0).Append('\n');
-        text.Append("rw=").Append(Parse.Text(volume.Writable)).Append('\n');
-        if (call.IsMgmt)
-        {
-            text.Append("internal=").Append(Parse.Text(call.Target.Features.GetValueOrDefault("internal") is { Length: > 0 })).Append('\n');
-        }
-        text.Append("source=").Append(volume.Source?.Value ?? "").Append('\n');
-        text.Append("save_on_stop=").Append(Parse.Text(volume.SaveOnStop)).Append('\n');
-        text.Append("snap_on_start=").Append(Parse.Text(volume.SnapOnStart)).Append('\n');
-        text.Append("revisions_to_keep=").Append(volume.RevisionsToKeep ?? PoolRevisions(call.State, volume)).Append('\n');
-        text.Append("ephemeral=").Append(Parse.Text(volume.Ephemeral)).Append('\n');
-        text.Append("is_outdated=").Append(Parse.Text(pool?.IsOutdated(volume) ?? false)).Append('\n');
-        return new(Content.Text(text.ToString()));
+        return new(Content.Text(VolumeInfo.Text(services, call.State, call.Target, volume, call.IsMgmt)));
     }
-
-    internal static int PoolRevisions(HostState state, VolumeRecord volume) =>
-        int.TryParse(state.Pools.GetValueOrDefault(volume.Pool)?.Config.GetValueOrDefault("revisions_to_keep"), out var keep) ? keep : 1;
 
     private static VolumeRecord Find(CallContext call) =>
         VolumeNames.TryParse(call.Argument) is { } name && call.Target.Volumes.TryGetValue(name, out var volume)

@@ -45,6 +45,9 @@ public sealed class CallContext
     /// <summary>The payload of a streamed call; null otherwise.</summary>
     public PipeReader? PayloadStream { get; internal set; }
 
+    /// <summary>The line before a streamed payload, where the row has one, without its end; null when it did not come.</summary>
+    public string? StreamHead { get; internal set; }
+
     /// <summary>Where events go, for calls that yield them.</summary>
     public IEventSink? Events { get; internal set; }
 

@@ -44,6 +44,11 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             {
                 throw session.Refusal!;
             }
+            if (input.Stream is { } stream && call.Row.Payload.HeadBytes is var headBytes and > 0)
+            {
+                // The policy may be asked about what it names.
+                call.StreamHead = await StreamHead.ReadAsync(stream, headBytes, cancellation);
+            }
             // The payload may have taken its time.
             call.State = store.Current;
             call.Payload = new Untrusted(input.Payload);

@@ -95,6 +95,7 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
             json.WriteString("pool", record.Name.Value);
             json.WriteString("driver", record.Driver);
             json.WriteString("state", pools.TryGet(record.Name) is null ? "broken" : "ok");
+            json.WriteNumber("unfinished", state.VolumesInWork.Count(v => v.Pool == record.Name));
             json.WriteString("detail", pools.Broken.Where(b => b.Key == record.Name).Select(b => b.Value).FirstOrDefault() ?? "");
             json.WriteEndObject();
         }

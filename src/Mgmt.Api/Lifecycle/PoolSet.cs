@@ -44,6 +44,19 @@ public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> l
     /// <summary>A pool that is open, or null.</summary>
     public IStoragePool? TryGet(PoolName name) => _open.GetValueOrDefault(name);
 
+    /// <summary>Takes in a pool that was opened at run time; it is closed with the others.</summary>
+    internal void Add(PoolName name, IStoragePool pool) => _open[name] = pool;
+
+    /// <summary>Closes a pool that is not in the state any more.</summary>
+    internal async Task RemoveAsync(PoolName name)
+    {
+        _broken.TryRemove(name, out _);
+        if (_open.TryRemove(name, out var pool))
+        {
+            await pool.DisposeAsync();
+        }
+    }
+
     /// <summary>Whether the kernels pool of a state holds a kernel.</summary>
     public bool HasKernel(HostState state, string kernel) =>
         TryGet(KernelPool(state)) is { } pool && (pool.Volumes.Any(vid => vid.Value == kernel) || CanOpen(pool, kernel));

@@ -28,10 +28,15 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
         return new[] { root, own, scratch, kernel }.ToImmutableSortedDictionary(v => v.Name, v => v);
     }
 
-    private VolumeRecord Make(HostState state, PropertyTable properties, VolumeName volume, long size, bool save) => new()
+    private VolumeRecord Make(HostState state, PropertyTable properties, VolumeName volume, long size, bool save)
     {
-        Name = volume, Pool = PoolFor(state, properties, volume), Vid = VidOf(volume), SizeBytes = size, Writable = true, SaveOnStop = save, SnapOnStart = false,
-    };
+        var pool = PoolFor(state, properties, volume);
+        return new()
+        {
+            Name = volume, Pool = pool, Vid = VidOf(volume), SizeBytes = size, Writable = true, SaveOnStop = save, SnapOnStart = false,
+            Ephemeral = !save && Parse.TryBoolean(state.Pools[pool].Config.GetValueOrDefault("ephemeral_volatile") ?? "") == true,
+        };
+    }
 
     /// <summary>A snapshot lives where its source does; asking for another pool is refused.</summary>
     private VolumeRecord Snapshot(VolumeName volume, VolumeRecord source)

@@ -32,6 +32,18 @@ public sealed class VmGates
             : throw new MgmtException(ErrorCode.MgmtBusyError, "Another operation on %s did not end within %s s", name.Value, Patience.TotalSeconds.ToString(System.Globalization.CultureInfo.InvariantCulture));
     }
 
+    /// <summary>Enters the gate if nobody holds it, else gives null; disposing leaves it.</summary>
+    public IDisposable? TryEnter(VmName name)
+    {
+        var gate = Take(name);
+        if (gate.Turn.Wait(0, CancellationToken.None))
+        {
+            return new Leave(this, gate);
+        }
+        Return(gate);
+        return null;
+    }
+
     /// <summary>How many VMs have an operation under way.</summary>
     internal int Count
     {

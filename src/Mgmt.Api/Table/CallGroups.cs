@@ -11,6 +11,7 @@ public static class CallGroups
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
         new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
+        .. StorageCalls(services),
     ];
 
     /// <summary>The table for reading only, as the generator does: its handlers have nothing to work with and are never called.</summary>
@@ -21,7 +22,18 @@ public static class CallGroups
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!), new FeatureCalls(null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!),
+            new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
         ];
         return new CallTable(groups);
+    }
+
+    private static IEnumerable<ICallGroup> StorageCalls(LifecycleServices services)
+    {
+        var volumes = new VolumeOperations(services);
+        return
+        [
+            new PoolChangeCalls(new PoolOperations(services)), new PoolVolumeCalls(services, volumes), new VolumeChangeCalls(volumes), new VolumeContentCalls(volumes),
+            new VolumeSnapshotCalls(services, volumes),
+        ];
     }
 }

@@ -31,8 +31,11 @@ public sealed record PayloadRule
     /// <summary>A payload that may be empty.</summary>
     public static PayloadRule Optional(string shape, int capBytes = DefaultCapBytes) => new(shape, PayloadKind.Optional, capBytes);
 
-    /// <summary>A payload that is handed to the call as it arrives.</summary>
-    public static PayloadRule Streamed(string shape) => new(shape, PayloadKind.Stream, 0);
+    /// <summary>Of a stream: the most bytes of the line before it, which is read before the policy is asked; 0 when there is none.</summary>
+    public int HeadBytes { get; private init; }
+
+    /// <summary>A payload that is handed to the call as it arrives, after a first line of at most <paramref name="headBytes"/>.</summary>
+    public static PayloadRule Streamed(string shape, int headBytes = 0) => new(shape, PayloadKind.Stream, 0) { HeadBytes = headBytes };
 
     /// <summary>Checks presence. ERRORS: ProtocolError.</summary>
     public void Check(int bytes)

@@ -46,6 +46,7 @@ public static class ErrorCatalog
         new(ErrorCode.MgmtNoSpaceError, "No space left."),
         new(ErrorCode.MgmtCancelledError, "The call was cancelled."),
         new(ErrorCode.MgmtUnsupportedError, "The guest or the host cannot do this."),
+        new(ErrorCode.QubesVolumeCopyTokenNotFoundError, "The token to clone a volume is unknown, used or too old."),
     ];
 }
 

@@ -82,4 +82,6 @@ public enum ErrorCode
     MgmtCancelledError = 37,
     /// <summary>The guest or the host cannot do this.</summary>
     MgmtUnsupportedError = 38,
+    /// <summary>The token to clone a volume is unknown, used or too old.</summary>
+    QubesVolumeCopyTokenNotFoundError = 39,
 }
