@@ -145,17 +145,27 @@ internal sealed class QemuVolumeTests
     }
 
     [Test]
-    public async Task A_pool_that_was_added_is_there_after_a_restart_and_one_that_was_removed_is_not()
+    public async Task Pools_sizes_settings_and_revisions_are_as_they_were_after_kill_9_of_the_daemon()
     {
-        await Daemon.OkAsync("mgmt.pool.Add", "dom0", "qcow2", $"name=stays\ndir_path={Daemon.StateDirectory}/pools/over-there\n");
+        var overThere = $"dir_path={Daemon.StateDirectory}/pools/over-there\n";
+        await Daemon.OkAsync("mgmt.pool.Add", "dom0", "qcow2", "name=stays\n" + overThere);
+        await Daemon.RefusedAsync(ErrorCode.StoragePoolException, "mgmt.pool.Add", "dom0", "qcow2", "name=twice\n" + overThere);
         await Daemon.OkAsync("mgmt.pool.Add", "dom0", "qcow2", "name=goes\n");
-        await Daemon.RefusedAsync(ErrorCode.StoragePoolException, "mgmt.pool.Add", "dom0", "qcow2", $"name=twice\ndir_path={Daemon.StateDirectory}/pools/over-there\n");
         await Daemon.OkAsync("mgmt.pool.Remove", "dom0", "goes");
+        await Daemon.OkAsync("mgmt.pool.Set.revisions_to_keep", "dom0", "stays", "5");
         await Daemon.OkAsync("mgmt.vm.CreateInPool.AppVM", "dom0", "base", "name=there label=red pool:private=stays");
-        await Daemon.OkAsync("mgmt.vm.volume.Snapshot", "there", "private");
+        await VolumeAsync("Snapshot", "there", "name=one\npin=yes\n");
+        await VolumeAsync("Resize", "there", "3221225472");
+        var before = (await VolumeAsync("Info", "there"), await VolumeAsync("SnapshotInfo", "there", "1"));
+        await Daemon.KillHardAsync();
+        await Daemon.StartAgainAsync();
+        Assert.That((await VolumeAsync("Info", "there"), await VolumeAsync("SnapshotInfo", "there", "1")), Is.EqualTo(before));
+        Assert.That(before.Item1, Does.Contain("\nsize=3221225472\n").And.Contain("\nrevisions_to_keep=5\n"));
+        Assert.That(await Daemon.OkAsync("mgmt.pool.List"), Does.Contain("stays\n").And.Not.Contain("goes\n").And.Not.Contain("twice\n"));
+        Assert.That(await Daemon.OkAsync("mgmt.pool.Check", "dom0", "stays"), Is.Empty);
         await Daemon.OkAsync("mgmt.vm.Remove", "there");
-        Assert.That(Directory.Exists(Path.Combine(Daemon.StateDirectory, "pools", "over-there")), Is.True);
-        Assert.That(await Daemon.OkAsync("mgmt.pool.List"), Does.Contain("stays\n").And.Not.Contain("goes\n"));
+        await Daemon.OkAsync("mgmt.pool.Remove", "dom0", "stays");
+        Assert.That(Directory.Exists(Path.Combine(Daemon.StateDirectory, "pools", "over-there")), Is.True, "its files stay");
     }
 
     [Test]
