@@ -35,7 +35,8 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed)
                 undo.Push(() => pool.RemoveAsync(volume, CancellationToken.None));
                 if (rootImage is { } root && volume.Name == VolumeName.Root)
                 {
-                    await pool.ImportAsync(volume, root.Data, root.SizeBytes, null, cancellation);
+                    // Nobody wants the empty volume back that the image replaces.
+                    await pool.ImportAsync(volume with { RevisionsToKeep = 0 }, root.Data, root.SizeBytes, null, cancellation);
                 }
             }
             await services.Store.ApplyAsync(change => Enter(change, blueprint, volumes, source), CancellationToken.None);
