@@ -44,7 +44,7 @@ public sealed partial class TestRunningVm
 
     private long SizeOf(VolumeName disk) => _diskBytes.TryGetValue(disk, out var size)
         ? size
-        : throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume in the running VM: '%s'", disk.ToString().ToLowerInvariant());
+        : throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume in the running VM: '%s'", disk.Wire());
 
     private void Forget(VolumeName disk)
     {

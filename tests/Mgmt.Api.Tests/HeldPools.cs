@@ -7,7 +7,7 @@ namespace Mgmt.Api.Tests;
 /// <summary>Pools whose volumes can be made to stop late or not at all, and to be created badly.</summary>
 internal sealed class HeldPools
 {
-    internal HeldPools() => Drivers = [Driver("qcow2"), Driver("linux-kernel")];
+    internal HeldPools() => Drivers = [PoolDoubles.Driver("qcow2", SetUp), PoolDoubles.Driver("linux-kernel", SetUp)];
 
     internal ImmutableArray<IPoolDriver> Drivers { get; }
     internal TaskCompletionSource? Hold { get; set; }
@@ -16,21 +16,11 @@ internal sealed class HeldPools
     internal Func<VolumeRecord, Exception?> CreateError { get; set; } = _ => null;
     internal List<string> Log { get; } = [];
 
-    private IPoolDriver Driver(string name)
+    private void SetUp(Mock<IStoragePool> pool)
     {
-        var pool = new Mock<IStoragePool>();
-        pool.Setup(p => p.Volumes).Returns([Vid.Parse("6.1")]);
-        pool.Setup(p => p.OpenKernel(It.IsAny<string>())).Returns((BootImage)null!);
-        pool.Setup(p => p.StartAsync(It.IsAny<VolumeRecord>(), It.IsAny<CancellationToken>()))
-            .ReturnsAsync((VolumeRecord v, CancellationToken _) => new OpenVolume(v.Name, !v.Writable, v.SizeBytes, []));
         pool.Setup(p => p.StopAsync(It.IsAny<VolumeRecord>(), It.IsAny<CancellationToken>())).Returns(StopAsync);
         pool.Setup(p => p.CreateAsync(It.IsAny<VolumeRecord>(), It.IsAny<CancellationToken>())).Returns((VolumeRecord v, CancellationToken _) => Note("create", v, CreateError(v)));
         pool.Setup(p => p.RemoveAsync(It.IsAny<VolumeRecord>(), It.IsAny<CancellationToken>())).Returns((VolumeRecord v, CancellationToken _) => Note("remove", v, null));
-        var driver = new Mock<IPoolDriver>();
-        driver.Setup(d => d.Name).Returns(name);
-        driver.Setup(d => d.Parameters).Returns([]);
-        driver.Setup(d => d.OpenAsync(It.IsAny<PoolRecord>(), It.IsAny<CancellationToken>())).ReturnsAsync(pool.Object);
-        return driver.Object;
     }
 
     private Task Note(string what, VolumeRecord volume, Exception? error)

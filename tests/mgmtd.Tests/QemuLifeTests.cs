@@ -56,6 +56,14 @@ internal sealed partial class QemuLifeTests
     }
 
     [Test]
+    public void A_template_made_of_an_image_keeps_no_revision_of_the_empty_disk()
+    {
+        var root = Path.Combine(Daemon.StateDirectory, "pools", "default", "vm-templates", "base");
+        var files = Directory.EnumerateFiles(root, "root.*").Select(Path.GetFileName).ToList();
+        Assert.That(files, Does.Contain("root.qcow2").And.None.Contains(".rev-"));
+    }
+
+    [Test]
     public async Task The_guest_says_through_its_agent_which_system_it_is()
     {
         await _qemu.ReadyAsync(Vm);

@@ -129,12 +129,12 @@ public sealed class LiveSnapshots(LifecycleServices services)
     private async Task<Revision> TellAsync(VmName vm, VolumeName volume, Revision made)
     {
         await services.Store.ApplyAsync(change => change.Emit(MgmtEvent.Of(
-            vm, "volume-snapshot", ("volume", volume.ToString().ToLowerInvariant()), ("revision", made.Id.Value), ("quiesced", Wire(made.Traits.Quiesced)))), CancellationToken.None);
+            vm, "volume-snapshot", ("volume", volume.Wire()), ("revision", made.Id.Value), ("quiesced", Wire(made.Traits.Quiesced)))), CancellationToken.None);
         return made;
     }
 
     private VolumeRecord Volume(VmName vm, VolumeName volume) => services.Vm(vm).Volumes.GetValueOrDefault(volume)
-        ?? throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume: '%s'", volume.ToString().ToLowerInvariant());
+        ?? throw new MgmtException(ErrorCode.QubesVolumeNotFoundError, "No such volume: '%s'", volume.Wire());
 
     private VmSession Running(VmName vm) => services.Sessions.Get(vm) is { HasEnded: false } session
         ? session

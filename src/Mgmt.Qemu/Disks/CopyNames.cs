@@ -22,5 +22,5 @@ internal sealed record CopyNames(string Disk)
     public static CopyNames Of(VolumeName disk) => new(NodeOf(disk));
 
     /// <summary>The node that the guest's device of a volume stands on; see <see cref="QemuCommandLine"/>.</summary>
-    public static string NodeOf(VolumeName disk) => disk.ToString().ToLowerInvariant();
+    public static string NodeOf(VolumeName disk) => disk.Wire();
 }

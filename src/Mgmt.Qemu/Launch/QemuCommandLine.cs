@@ -95,7 +95,7 @@ internal sealed class QemuCommandLine
 
     private void AddDisk(OpenVolume disk, bool bootable)
     {
-        var volume = disk.Name.ToString().ToLowerInvariant();
+        var volume = disk.Name.Wire();
         if (disk.Layers.IsEmpty)
         {
             throw new MgmtException(ErrorCode.QubesException, "volume %s has no image", volume);
