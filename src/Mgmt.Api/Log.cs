@@ -76,4 +76,13 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
     internal static partial void LoopFailed(ILogger log, string loop, Exception error);
+
+    [LoggerMessage(EventId = 1050, Level = LogLevel.Information, Message = "question {Id}, {Source} calls {Service}, asked by {Rule}: {Outcome}")]
+    internal static partial void AskEnded(ILogger log, string id, string source, string service, string rule, string outcome);
+
+    [LoggerMessage(EventId = 1051, Level = LogLevel.Information, Message = "question {Id}: {Outcome}, said {Agent}")]
+    internal static partial void Answered(ILogger log, string id, string outcome, string agent);
+
+    [LoggerMessage(EventId = 1052, Level = LogLevel.Warning, Message = "agent {Agent} could not be asked")]
+    internal static partial void AgentFailed(ILogger log, string agent, Exception error);
 }

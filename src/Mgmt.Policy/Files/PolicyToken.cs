@@ -1,24 +1,26 @@
+using Mgmt.Core;
 using System.Security.Cryptography;
 
-namespace Mgmt.Api;
+namespace Mgmt.Policy;
 
 // token = ["force:"] ( "any" | "new" | "sha256:" 64HEX )
 /// <summary>What a caller believes of the file that it changes, so that nobody undoes a change of somebody else unseen.</summary>
 /// <param name="Text">any, new, or the digest of the version that was read.</param>
 /// <param name="Force">Whether the caller may lock itself out.</param>
-internal readonly record struct PolicyToken(string Text, bool Force)
+public readonly record struct PolicyToken(string Text, bool Force)
 {
-    internal const string ForcePrefix = "force:";
+    /// <summary>What stands before a token of a caller that may lock itself out.</summary>
+    public const string ForcePrefix = "force:";
     private const string Any = "any";
     private const string New = "new";
     private const string DigestPrefix = "sha256:";
     private const int DigestLength = 64;
 
     /// <summary>The token of a version.</summary>
-    internal static string Of(ReadOnlySpan<byte> bytes) => DigestPrefix + Convert.ToHexStringLower(SHA256.HashData(bytes));
+    public static string Of(ReadOnlySpan<byte> bytes) => DigestPrefix + Convert.ToHexStringLower(SHA256.HashData(bytes));
 
     /// <summary>ERRORS: QubesValueError.</summary>
-    internal static PolicyToken Parse(string text)
+    public static PolicyToken Parse(string text)
     {
         var force = text.StartsWith(ForcePrefix, StringComparison.Ordinal);
         var token = force ? text[ForcePrefix.Length..] : text;
@@ -27,11 +29,12 @@ internal readonly record struct PolicyToken(string Text, bool Force)
             : throw new MgmtException(ErrorCode.QubesValueError, "Not a token: expected any, new, or sha256: and 64 hexadecimal digits; force: may stand before it");
     }
 
-    internal static bool IsDigest(string token) => token.Length == DigestPrefix.Length + DigestLength
+    /// <summary>Whether it names a version.</summary>
+    public static bool IsDigest(string token) => token.Length == DigestPrefix.Length + DigestLength
         && token.StartsWith(DigestPrefix, StringComparison.Ordinal) && token.AsSpan(DigestPrefix.Length).IndexOfAnyExcept("0123456789abcdef") < 0;
 
     /// <summary>Compares it with the file as it is; null is none. ERRORS: QubesException.</summary>
-    internal void Check(PolicyFileName file, byte[]? current)
+    public void Check(PolicyFileName file, byte[]? current)
     {
         switch (Text)
         {

@@ -1,25 +1,29 @@
-using Mgmt.Policy;
+using Mgmt.Core;
 
-namespace Mgmt.Api;
+
+namespace Mgmt.Policy;
 
 /// <summary>
 /// The files on disk. The last of the configured directories is the one that is edited; in the ones before it a rule file hides
 /// the file of the same name, and only an administrator of the host puts it there.
 /// </summary>
-internal sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
+public sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
 {
     private const string Suffix = ".policy";
     private const int MaxBytes = 16 * 1024 * 1024;
     private const UnixFileMode NewFile = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    internal IReadOnlyList<PolicyDirectory> Directories => directories;
+    /// <summary>All directories, the runtime one first.</summary>
+    public IReadOnlyList<PolicyDirectory> Directories => directories;
 
-    internal PolicyDirectory Writable => directories[^1];
+    /// <summary>The one that is edited.</summary>
+    public PolicyDirectory Writable => directories[^1];
 
-    internal string PathOf(PolicyFileName file) => Path.Join(Writable.Path, file.Path);
+    /// <summary>Where a file is, absolute.</summary>
+    public string PathOf(PolicyFileName file) => Path.Join(Writable.Path, file.Path);
 
     /// <summary>The names of all files, ordinally. A directory that is not there has none.</summary>
-    internal IEnumerable<string> List(bool includes)
+    public IEnumerable<string> List(bool includes)
     {
         var directory = includes ? Path.Join(Writable.Path, "include") : Writable.Path;
         if (!Directory.Exists(directory))
@@ -35,7 +39,7 @@ internal sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
     }
 
     /// <summary>The bytes of a file, null when there is none. ERRORS: QubesException for a link or something else that is no plain file.</summary>
-    internal byte[]? Read(PolicyFileName file)
+    public byte[]? Read(PolicyFileName file)
     {
         var path = PathOf(file);
         if (DurableFile.Look(path, followLinks: false) is not { } facts)
@@ -44,7 +48,7 @@ internal sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
         }
         if (!facts.IsRegularFile)
         {
-            throw new MgmtException(ErrorCode.QubesException, "%s is a link or no plain file; it is edited on the host only", file.Path);
+            throw new MgmtException(ErrorCode.QubesException, "%s is a link or no plain file; it is edited by hand on the host", file.Path);
         }
         if (new FileInfo(path).Length > MaxBytes)
         {
@@ -54,7 +58,7 @@ internal sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
     }
 
     /// <summary>Writes a file; one that is there keeps its owner, and its mode but for what it lets others write.</summary>
-    internal void Write(PolicyFileName file, ReadOnlySpan<byte> bytes)
+    public void Write(PolicyFileName file, ReadOnlySpan<byte> bytes)
     {
         var path = PathOf(file);
         if (file.IsInclude && !Directory.Exists(Path.GetDirectoryName(path)))
@@ -67,10 +71,11 @@ internal sealed class PolicyFolder(IReadOnlyList<PolicyDirectory> directories)
         DurableFile.Write(path, bytes, mode, before);
     }
 
-    internal void Remove(PolicyFileName file) => DurableFile.Remove(PathOf(file));
+    /// <summary>Removes a file.</summary>
+    public void Remove(PolicyFileName file) => DurableFile.Remove(PathOf(file));
 
     /// <summary>The file of an earlier directory that stands in the place of this one; null when none does.</summary>
-    internal string? HiddenBy(PolicyFileName file) => file.IsInclude
+    public string? HiddenBy(PolicyFileName file) => file.IsInclude
         ? null
         : directories.SkipLast(1).Select(directory => Path.Join(directory.Path, file.Path)).FirstOrDefault(path => DurableFile.Look(path, followLinks: true) is { IsRegularFile: true });
 }

@@ -1,23 +1,20 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Mgmt.Api;
+namespace Mgmt.Policy;
 
 /// <summary>
 /// Whole files that survive a crash as their old or their new version. A crash in between leaves a name that begins with a dot, which
 /// nobody reads and the next write to the same file takes away. ERRORS of all: IOException, UnauthorizedAccessException.
 /// </summary>
-internal static partial class DurableFile
+public static partial class DurableFile
 {
     private const int AtCurrentDirectory = -100, NoFollow = 0x100, CloseOnExec = 0x80000, NoEntry = 2, LinksInACircle = 40;
     private const uint StatxMode = 0x3, StatxOwner = 0x18;
     private const int FormatMask = 0xF000, RegularFile = 0x8000, PermissionMask = 0xFFF;
 
-    /// <summary>What a name stands for.</summary>
-    internal readonly record struct Facts(bool IsRegularFile, UnixFileMode Mode, uint Uid, uint Gid);
-
     /// <summary>Facts about a path; null when there is nothing.</summary>
-    internal static Facts? Look(string path, bool followLinks)
+    public static FileFacts? Look(string path, bool followLinks)
     {
         if (Statx(AtCurrentDirectory, path, followLinks ? 0 : NoFollow, StatxMode | StatxOwner, out var status) != 0)
         {
@@ -27,7 +24,11 @@ internal static partial class DurableFile
     }
 
     /// <summary>Writes beside the file and renames. The owner, when given, becomes the new file's.</summary>
-    internal static void Write(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode, Facts? owner)
+    /// <param name="path">Absolute.</param>
+    /// <param name="bytes">The whole new content.</param>
+    /// <param name="mode">Its mode; the umask takes nothing away.</param>
+    /// <param name="owner">Facts about the old version; null leaves the file to who writes it.</param>
+    public static void Write(string path, ReadOnlySpan<byte> bytes, UnixFileMode mode, FileFacts? owner)
     {
         var directory = Path.GetDirectoryName(path)!;
         var temporary = Path.Join(directory, $".{Path.GetFileName(path)}.new");
@@ -47,14 +48,15 @@ internal static partial class DurableFile
         SyncDirectory(directory);
     }
 
-    internal static void Remove(string path)
+    /// <summary>Removes a file, for good when it returns.</summary>
+    public static void Remove(string path)
     {
         File.Delete(path);
         SyncDirectory(Path.GetDirectoryName(path)!);
     }
 
     /// <summary>Makes the names in a directory as durable as what they stand for.</summary>
-    internal static void SyncDirectory(string directory)
+    public static void SyncDirectory(string directory)
     {
         using var handle = Open(directory, CloseOnExec);
         if (handle.IsInvalid || Fsync(handle) != 0)
@@ -63,7 +65,7 @@ internal static partial class DurableFile
         }
     }
 
-    private static bool OwnerDiffers(string path, Facts owner) => Look(path, followLinks: false) is not { } now || now.Uid != owner.Uid || now.Gid != owner.Gid;
+    private static bool OwnerDiffers(string path, FileFacts owner) => Look(path, followLinks: false) is not { } now || now.Uid != owner.Uid || now.Gid != owner.Gid;
 
     private static IOException LastError(string path)
     {
