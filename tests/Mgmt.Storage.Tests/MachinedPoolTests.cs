@@ -35,10 +35,17 @@ public sealed class MachinedPoolTests
     [TearDown]
     public async Task Close()
     {
-        await (_pool?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await (_registry?.DisposeAsync() ?? ValueTask.CompletedTask);
-        await (_host?.DisposeAsync() ?? ValueTask.CompletedTask);
-        _deadline.Dispose();
+        try
+        {
+            await (_pool?.DisposeAsync() ?? ValueTask.CompletedTask);
+            await (_registry?.DisposeAsync() ?? ValueTask.CompletedTask);
+        }
+        finally
+        {
+            // Whatever happened before: processes that nobody ends would stay.
+            await (_host?.DisposeAsync() ?? ValueTask.CompletedTask);
+            _deadline.Dispose();
+        }
     }
 
     [Test]
