@@ -77,7 +77,7 @@ uninstall: ## what install put there; keeps configuration, role files and state
 	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' SBINDIR='$(SBINDIR)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' PREFIX='$(PREFIX)' \
 		src/mgmtd/packaging/install-files uninstall
 
-fuzz: build ## the random-input tests, again and again with new seeds, for MGMT_FUZZ_SECONDS (60)
+fuzz: build ## the random-input tests, again and again with new seeds, for MGMT_FUZZ_SECONDS (60); out/fuzz has what failed
 	@MGMT_FUZZ_SECONDS='$(MGMT_FUZZ_SECONDS)' tests/run-tests --for '$(MGMT_FUZZ_SECONDS)' --random
 
 soak: build guest ## the tests of the whole daemon, again and again, for SOAK_MINUTES (10)

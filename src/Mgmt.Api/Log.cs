@@ -29,6 +29,18 @@ internal static partial class Log
     [LoggerMessage(EventId = 1015, Level = LogLevel.Warning, Message = "{Vm}: does not answer, state unknown: {Reason}")]
     internal static partial void NotAdopted(ILogger log, VmName vm, string reason);
 
+    [LoggerMessage(EventId = 1024, Level = LogLevel.Warning, Message = "{Vm}: its guest may be frozen since {Since}, by an earlier daemon: it is thawed")]
+    internal static partial void FoundFrozen(ILogger log, VmName vm, DateTimeOffset since);
+
+    [LoggerMessage(EventId = 1025, Level = LogLevel.Error, Message = "{Vm}: its guest ought to be thawed and does not say that it is")]
+    internal static partial void ThawOverdue(ILogger log, VmName vm);
+
+    [LoggerMessage(EventId = 1026, Level = LogLevel.Warning, Message = "{Vm}: a thaw failed, and is tried again: {Reason}")]
+    internal static partial void NotThawed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1027, Level = LogLevel.Information, Message = "{Vm}: a snapshot is taken without freezing its guest: {Reason}")]
+    internal static partial void NotFrozen(ILogger log, VmName vm, string reason);
+
     [LoggerMessage(EventId = 1016, Level = LogLevel.Error, Message = "{Vm}: cleaning up after its end failed")]
     internal static partial void CleanUpFailed(ILogger log, VmName vm, Exception error);
 
@@ -64,4 +76,13 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
     internal static partial void LoopFailed(ILogger log, string loop, Exception error);
+
+    [LoggerMessage(EventId = 1050, Level = LogLevel.Information, Message = "question {Id}, {Source} calls {Service}, asked by {Rule}: {Outcome}")]
+    internal static partial void AskEnded(ILogger log, string id, string source, string service, string rule, string outcome);
+
+    [LoggerMessage(EventId = 1051, Level = LogLevel.Information, Message = "question {Id}: {Outcome}, said {Agent}")]
+    internal static partial void Answered(ILogger log, string id, string outcome, string agent);
+
+    [LoggerMessage(EventId = 1052, Level = LogLevel.Warning, Message = "agent {Agent} could not be asked")]
+    internal static partial void AgentFailed(ILogger log, string agent, Exception error);
 }

@@ -21,22 +21,55 @@ public sealed partial class PolicySet
         var valid = CheckedRequest.Check(request, domains);
         if (valid.Error is not null)
             return new CallDecision(false, false, None, valid.Error, true);
-        var order = Find(request, valid.Source, CallTarget(request.Target, valid.Target), domains);
-        return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order]);
+        var target = CallTarget(request.Target, valid.Target);
+        var order = Find(request, valid.Source, target, domains);
+        return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order], target, domains);
+    }
+
+    /// <summary>
+    /// Whether some rule for this source and target allows or asks for a value of the request's argument (`+NAME+VALUE`), so that only
+    /// who knows the value can decide. Looks at every rule.
+    /// </summary>
+    /// <param name="request">The question, without a value.</param>
+    /// <param name="domains">The VMs it is about.</param>
+    public bool DependsOnValue(PolicyRequest request, IDomainDirectory domains)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(domains);
+        var valid = CheckedRequest.Check(request, domains);
+        if (valid.Error is not null)
+            return false;
+        var matcher = new TokenMatcher(_index.Ids, domains);
+        var sources = new TokenSet();
+        matcher.Source(valid.Source, ref sources);
+        var targets = new TokenSet();
+        matcher.Target(CallTarget(request.Target, valid.Target), valid.Source, ref targets);
+        var (from, to) = (new HashSet<int>([.. sources.Ids]), new HashSet<int>([.. targets.Ids]));
+        return _rules.Any(rule => rule.Action != PolicyAction.Deny && IsAbout(rule, request.Service)
+            && rule.Argument is { } argument && argument.StartsWith(request.Argument + "+", StringComparison.Ordinal)
+            && from.Contains(_index.Ids.Of(rule.Source)) && to.Contains(_index.Ids.Of(rule.Target)));
     }
 
     /// <summary>What the rules see as a call's target. What the caller said decides, not what it was turned into: a name nobody has stays `@default`.</summary>
     internal static string CallTarget(string requested, string valid) =>
         requested.Length == 0 || requested == Spelling.Default || Spelling.IsDom0(requested) ? Spelling.Dom0 : valid;
 
-    private static CallDecision Decide(Rule rule)
+    private static CallDecision Decide(Rule rule, string target, IDomainDirectory domains)
     {
         if (rule.Action == PolicyAction.Deny)
             return new CallDecision(false, false, rule.Text, rule.DeniedText, rule.Notify);
         if (rule.Redirect is { Kind: not TokenKind.AdminVm } redirect)
             return new CallDecision(false, false, rule.Text, $"denied: {rule.Text} redirects to {redirect.Text}, and only dom0 serves management calls", true);
         if (rule.Action == PolicyAction.Ask)
-            return new CallDecision(false, true, rule.Text, $"ask is not answered yet: {rule.Text}", rule.Notify);
+            return new CallDecision(false, true, rule.Text, $"asked for by {rule.Text}", rule.Notify) { YesIsDefault = PreselectsYes(rule, target, domains) };
         return new CallDecision(true, false, rule.Text, rule.AllowedText, rule.Notify);
     }
+
+    // There is one choice, the requested target, served in dom0: default_target= may name it either way.
+    private static bool PreselectsYes(Rule rule, string target, IDomainDirectory domains) => rule.DefaultTarget switch
+    {
+        null => false,
+        { Kind: TokenKind.AdminVm } => true,
+        { } token => token.Text == target || (domains.Find(token.Text) is { } named && named == domains.Find(target)),
+    };
 }

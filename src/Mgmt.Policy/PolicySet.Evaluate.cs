@@ -21,10 +21,37 @@ public sealed partial class PolicySet
         var rule = _rules[order];
         return rule.Action switch
         {
-            PolicyAction.Allow => Allow(rule, valid.Source, valid.Target, domains),
+            PolicyAction.Allow => Allow(rule, valid.Source, rule.Redirect?.Text ?? valid.Target, domains),
             PolicyAction.Ask => Ask(rule, request, valid.Source, domains),
             _ => new PolicyDecision.Deny(DenyReason.Rule, rule.DeniedText) { Rule = rule.Text, Notify = rule.Notify },
         };
+    }
+
+    /// <summary>
+    /// Answers a request that somebody was asked about and said yes to, with the target that was chosen: allowed only if the rules
+    /// still ask and offer that target, or allow the request to go there. Whatever they say now counts, not what they said when it was asked.
+    /// </summary>
+    /// <param name="request">The question.</param>
+    /// <param name="chosen">The target, spelled as in <see cref="PolicyDecision.Ask.Targets"/>.</param>
+    /// <param name="domains">The VMs it is about.</param>
+    public PolicyDecision EvaluateChosen(PolicyRequest request, string chosen, IDomainDirectory domains)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(chosen);
+        ArgumentNullException.ThrowIfNull(domains);
+        var decision = Evaluate(request, domains);
+        var isOffered = decision switch
+        {
+            PolicyDecision.Ask ask => ask.Targets.Contains(chosen, StringComparer.Ordinal),
+            PolicyDecision.Allow allow => allow.Target == chosen,
+            _ => true,
+        };
+        if (!isOffered)
+            return new PolicyDecision.Deny(DenyReason.Other, $"target {chosen} is not a valid choice") { Rule = decision.Rule, Notify = true };
+        if (decision is not PolicyDecision.Ask)
+            return decision;
+        var valid = CheckedRequest.Check(request, domains);
+        return Allow(_rules[Find(request, valid.Source, valid.Target, domains)], valid.Source, chosen, domains);
     }
 
     internal int Find(PolicyRequest request, string source, string target, IDomainDirectory domains)
@@ -37,9 +64,8 @@ public sealed partial class PolicySet
         return _index.FirstMatch(request, sources, targets);
     }
 
-    private static PolicyDecision Allow(Rule rule, string source, string requested, IDomainDirectory domains)
+    private static PolicyDecision Allow(Rule rule, string source, string target, IDomainDirectory domains)
     {
-        var target = rule.Redirect?.Text ?? requested;
         if (!target.StartsWith('@') && !Spelling.IsDom0(target) && domains.Find(target) is null)
             target = Spelling.Default;
         if (target == Spelling.Default)

@@ -11,13 +11,14 @@ public sealed partial class PolicySet
     private readonly RuleIndex _index;
     private readonly bool _fold;
 
-    internal PolicySet(ImmutableArray<Rule> rules, ImmutableArray<PolicyFile> inputs, PolicyOptions options)
+    internal PolicySet(ImmutableArray<Rule> rules, PolicyOrigin origin, PolicyOptions options)
     {
         _rules = rules;
         _fold = options.FoldManagementServices;
         _index = new RuleIndex(rules.AsSpan(), _fold);
-        Digest = ComputeDigest(inputs);
-        Files = [.. inputs.Select(file => file.Display)];
+        Origin = origin;
+        Digest = ComputeDigest(origin.Inputs);
+        Files = [.. origin.Inputs.Select(file => file.Display)];
     }
 
     /// <summary>SHA-256, 64 lower-case hexadecimal digits, over the names and bytes of all files the set depends on.</summary>
@@ -32,6 +33,9 @@ public sealed partial class PolicySet
     internal ImmutableArray<Rule> Rules => _rules;
 
     internal RuleIndex Index => _index;
+
+    /// <summary>Kept with the set: what decides can be shown as it was written, also when the files have changed since.</summary>
+    internal PolicyOrigin Origin { get; }
 
     /// <summary>What loads but does not do what it seems to: in a folded set, management rules that send a call elsewhere than dom0.</summary>
     public IReadOnlyList<PolicyDiagnostic> Warnings => [.. _rules.Where(SendsManagementElsewhere).Select(DescribeElsewhere)];

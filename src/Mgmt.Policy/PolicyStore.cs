@@ -111,7 +111,11 @@ public sealed class PolicyStore : IAsyncDisposable
         return kept;
     }
 
-    private PolicySet Empty() => new PolicyLoader(new PolicySource([], new MemoryFiles(new Dictionary<string, ReadOnlyMemory<byte>>(), new HashSet<string>())), _options).Load().Set!;
+    private PolicySet Empty()
+    {
+        var directories = _source.Directories.Select(directory => directory.Path).ToHashSet(StringComparer.Ordinal);
+        return new PolicyLoader(new PolicySource(_source.Directories, new MemoryFiles(new Dictionary<string, ReadOnlyMemory<byte>>(), directories)), _options).Load().Set!;
+    }
 
     private void Apply(PolicyLoad load)
     {

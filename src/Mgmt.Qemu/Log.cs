@@ -41,6 +41,9 @@ internal static partial class Log
     [LoggerMessage(3012, LogLevel.Warning, "VM {Vm}: {Count} events of its monitor were dropped so far")]
     public static partial void EventsLost(ILogger log, string vm, int count);
 
+    [LoggerMessage(3013, LogLevel.Warning, "VM {Vm}: what the copy of a disk made in QEMU cannot be removed now")]
+    public static partial void CopyRemains(ILogger log, string vm, Exception error);
+
     [LoggerMessage(3011, LogLevel.Warning, "VM {Vm}: not adopted through its first control socket, trying the second")]
     public static partial void TryingRescue(ILogger log, string vm, Exception error);
 }

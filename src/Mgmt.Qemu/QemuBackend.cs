@@ -89,6 +89,7 @@ public sealed class QemuBackend : IVmBackend
             }
             var state = await MonitorAccess.StateAsync(monitor, _options.AdoptTimeout, cancellation);
             var memory = await MonitorAccess.MemoryKiBAsync(monitor, _options.AdoptTimeout, cancellation);
+            await TidyAsync(name, monitor, cancellation);
             var owned = run.Machine.Length > 0 && await _registry.OwnsAsync(run.Machine, vm.Uuid, run.Pid, cancellation) == true;
             Log.Adopted(_log, name, run.Pid);
             var parts = new QemuVmParts(name, run, owned ? [] : ["machined"], state, memory, Adopted: true, process, directory, monitor, Output: null);
@@ -137,6 +138,21 @@ public sealed class QemuBackend : IVmBackend
 
     /// <summary>Lets go of all VMs; their processes live on.</summary>
     public ValueTask DisposeAsync() => _watcher.DisposeAsync();
+
+    /// <summary>Copies of disks that a dead daemon began lead nowhere. What cannot be removed now is when the disk is copied again.</summary>
+    private async Task TidyAsync(string vm, QmpConnection monitor, CancellationToken cancellation)
+    {
+        using var deadline = new CancellationTokenSource(_options.AdoptTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        try
+        {
+            await CopyRemains.RemoveAsync(new DiskCommands(monitor, _options.AdoptTimeout), CopyNames.Prefix, _time, either.Token);
+        }
+        catch (Exception e) when (e is MgmtException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            Log.CopyRemains(_log, vm, e);
+        }
+    }
 
     private async Task<bool> EndAsync(RecordedProcess recorded)
     {

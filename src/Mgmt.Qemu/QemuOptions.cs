@@ -18,6 +18,8 @@ public sealed record QemuOptions
     public string QemuBinary { get; init; } = "qemu-system-x86_64";
     /// <summary>MiB of translated code a VM keeps under TCG.</summary>
     public int TcgCacheMiB { get; init; } = 64;
+    /// <summary>Bytes a second that a snapshot of a running VM copies at most; 0 is no limit.</summary>
+    public long CopyBytesPerSecond { get; init; }
     /// <summary>For a new process to greet on its control socket.</summary>
     public TimeSpan LaunchTimeout { get; init; } = TimeSpan.FromSeconds(20);
     /// <summary>For one command on the control socket.</summary>

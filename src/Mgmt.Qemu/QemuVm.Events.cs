@@ -93,7 +93,10 @@ internal sealed partial class QemuVm
                 break;
             // These two come before their STOP.
             case "BLOCK_IO_ERROR" when found.Text("action") == "stop" && _running:
-                Halted(found.IsTrue("nospace") ? "no-space" : "io-error");
+                DiskFailed(found.Text("node-name") ?? "", found.IsTrue("nospace") ? "no-space" : "io-error");
+                break;
+            case "JOB_STATUS_CHANGE" when found.Text("id") is { } job:
+                _copies.JobChanged(job);
                 break;
             case "GUEST_PANICKED" when found.Text("action") == "pause" && _running:
                 Halted("guest-panicked");
@@ -122,6 +125,47 @@ internal sealed partial class QemuVm
     {
         _running = false;
         Signal(new VmSignal.Stopped(reason));
+    }
+
+    /// <summary>
+    /// While a copy runs, what the guest overwrites is first saved to the target, and a target that cannot take it fails the guest's write. The guest
+    /// goes before the snapshot: the copy is given up, and the guest, whose write QEMU kept, goes on as if nothing had been.
+    /// </summary>
+    private void DiskFailed(string node, string reason)
+    {
+        _running = false;
+        if (!node.StartsWith(CopyNames.Prefix, StringComparison.Ordinal))
+        {
+            Signal(new VmSignal.Stopped(reason));
+            return;
+        }
+        if (!_copies.GiveUp(node, reason == "no-space", () => GoOnAsync(reason)))
+        {
+            _goingOn = GoOnAsync(reason);
+        }
+    }
+
+    private async Task GoOnAsync(string reason)
+    {
+        try
+        {
+            await _runGate.WaitAsync(_stop.Token);
+            try
+            {
+                if (!_pauseAsked)
+                {
+                    await AskAsync("cont", _stop.Token);
+                }
+            }
+            finally
+            {
+                _runGate.Release();
+            }
+        }
+        catch (Exception e) when (e is MgmtException or OperationCanceledException)
+        {
+            Signal(new VmSignal.Stopped(reason));
+        }
     }
 
     private async Task ReconnectAsync()

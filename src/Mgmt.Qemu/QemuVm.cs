@@ -26,6 +26,11 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly ILogger _log;
     private readonly ExitWatcher _watcher;
     private readonly GuestAgentSession _agent;
+    private readonly DiskCopies _copies;
+    // Held while the processors are told to run or to stop.
+    private readonly SemaphoreSlim _runGate = new(1, 1);
+    private bool _pauseAsked;
+    private Task _goingOn = Task.CompletedTask;
     private readonly Channel<VmSignal> _signals = Channel.CreateBounded<VmSignal>(
         new BoundedChannelOptions(SignalCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
     private readonly TaskCompletionSource<VmExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -50,6 +55,7 @@ internal sealed partial class QemuVm : IRunningVm
         _agent = new GuestAgentSession(ConnectAgentAsync, state => Signal(new VmSignal.AgentChanged(state)), new AgentTimes(), time, log);
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
+        _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
         _follow = FollowAsync();
     }
 
@@ -72,21 +78,19 @@ internal sealed partial class QemuVm : IRunningVm
     public Task<VmExit> Exited => _exited.Task;
 
     /// <inheritdoc/>
-    public Task ContinueAsync(CancellationToken cancellation) => AskAsync("cont", cancellation);
+    public Task ContinueAsync(CancellationToken cancellation) => RunAsync(run: true, cancellation);
 
     /// <inheritdoc/>
-    public Task PauseAsync(CancellationToken cancellation) => AskAsync("stop", cancellation);
+    public Task PauseAsync(CancellationToken cancellation) => RunAsync(run: false, cancellation);
 
     /// <inheritdoc/>
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => _copies.BeginAsync(disk, target, cancellation);
 
     /// <inheritdoc/>
-    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
+    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => _copies.ResizeAsync(disk, sizeBytes, cancellation);
 
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
@@ -120,6 +124,8 @@ internal sealed partial class QemuVm : IRunningVm
         _stop.Cancel();
         await _follow;
         await _agent.DisposeAsync();
+        await _copies.DisposeAsync();
+        await _goingOn;
         await _monitor.DisposeAsync();
         _watcher.Forget(_parts.Process);
         _parts.Process.Dispose();
@@ -127,6 +133,20 @@ internal sealed partial class QemuVm : IRunningVm
         _signals.Writer.TryComplete();
         _exited.TrySetCanceled();
         _stop.Dispose();
+    }
+
+    private async Task RunAsync(bool run, CancellationToken cancellation)
+    {
+        await _runGate.WaitAsync(cancellation);
+        try
+        {
+            _pauseAsked = !run;
+            await AskAsync(run ? "cont" : "stop", cancellation);
+        }
+        finally
+        {
+            _runGate.Release();
+        }
     }
 
     private async Task<JsonElement> AskAsync(string command, CancellationToken cancellation) =>

@@ -10,8 +10,9 @@ internal sealed class ChildProcess(string tool, ILogger logger, TimeProvider tim
 {
     private const int OutputLimit = 4096;
 
-    /// <summary>Its exit status and output. ERRORS: MgmtTimeoutError, MgmtUnavailableError (no such tool). A cancelled one is killed and dead when this returns.</summary>
-    internal async Task<(int Status, string Output)> RunAsync(IEnumerable<string> arguments, TimeSpan deadline, CancellationToken cancellation)
+    /// <summary>Its exit status and output. ERRORS: MgmtTimeoutError, MgmtUnavailableError (no such tool). A cancelled one is killed and dead when this returns.
+    /// <paramref name="heard"/> gets each piece of its standard output as it comes.</summary>
+    internal async Task<(int Status, string Output)> RunAsync(IEnumerable<string> arguments, TimeSpan deadline, Action<string>? heard, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         var start = new ProcessStartInfo(tool, arguments) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
@@ -20,8 +21,8 @@ internal sealed class ChildProcess(string tool, ILogger logger, TimeProvider tim
         process.StandardInput.Close();
         using var late = new CancellationTokenSource(deadline, time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
-        var output = DrainAsync(process.StandardOutput, CancellationToken.None);
-        var errors = DrainAsync(process.StandardError, CancellationToken.None);
+        var output = DrainAsync(process.StandardOutput, heard, CancellationToken.None);
+        var errors = DrainAsync(process.StandardError, null, CancellationToken.None);
         try
         {
             await process.WaitForExitAsync(end.Token);
@@ -50,12 +51,13 @@ internal sealed class ChildProcess(string tool, ILogger logger, TimeProvider tim
         }
     }
 
-    private static async Task<string> DrainAsync(StreamReader reader, CancellationToken cancellation)
+    private static async Task<string> DrainAsync(StreamReader reader, Action<string>? heard, CancellationToken cancellation)
     {
         var kept = new StringBuilder();
         var buffer = new char[1024];
         while (await reader.ReadAsync(buffer, cancellation) is > 0 and var count)
         {
+            heard?.Invoke(new string(buffer, 0, count));
             kept.Append(buffer, 0, Math.Min(count, OutputLimit - kept.Length));
         }
         return kept.ToString();

@@ -5,7 +5,7 @@ namespace Mgmt.Storage;
 /// <summary>Failures of the C library as the exceptions .NET itself would throw.</summary>
 internal static class Errno
 {
-    internal const int NoEntry = 2, Exists = 17, NoSpace = 28, Quota = 122;
+    internal const int NoEntry = 2, Exists = 17, CrossDevice = 18, Invalid = 22, NotTty = 25, NoSpace = 28, NotImplemented = 38, NotSupported = 95, Quota = 122;
 
     internal static IOException Exception(int errno) => new(Marshal.GetPInvokeErrorMessage(errno), errno);
 

@@ -5,7 +5,7 @@ namespace Mgmt.Storage;
 /// <summary>What stat says of a path itself, never of what a symbolic link names.</summary>
 internal sealed record FileStatus(FileStatus.Identity Id, uint Mode, uint Links, long UsedBytes, long LengthBytes)
 {
-    private const uint TypeMask = 0xf000, Regular = 0x8000, Folder = 0x4000, WritableByOthers = 0x12;
+    private const uint TypeMask = 0xf000, Regular = 0x8000, Folder = 0x4000, Block = 0x6000, WritableByOthers = 0x12;
 
     /// <summary>One file, whatever its names.</summary>
     internal readonly record struct Identity(uint DeviceMajor, uint DeviceMinor, ulong Inode);
@@ -14,6 +14,8 @@ internal sealed record FileStatus(FileStatus.Identity Id, uint Mode, uint Links,
 
     internal bool IsDirectory => (Mode & TypeMask) == Folder;
 
+    internal bool IsBlockDevice => (Mode & TypeMask) == Block;
+
     internal bool IsWritableByOthers => (Mode & WritableByOthers) != 0;
 
     /// <summary>The status, or null when nothing is there.</summary>
@@ -21,10 +23,16 @@ internal sealed record FileStatus(FileStatus.Identity Id, uint Mode, uint Links,
     {
         if (Libc.Stat(Libc.AtCurrentDirectory, path, Libc.AtSymlinkNoFollow, Libc.StatxBasic, out var stat) == 0)
         {
-            return new FileStatus(
-                new Identity(stat.DeviceMajor, stat.DeviceMinor, stat.Inode), stat.Mode, stat.Links, (long)stat.Blocks * 512, (long)stat.Size);
+            return From(stat);
         }
         var errno = Marshal.GetLastPInvokeError();
         return errno == Errno.NoEntry ? null : throw Errno.Exception(errno);
     }
+
+    /// <summary>The status of an open file.</summary>
+    internal static FileStatus Of(Microsoft.Win32.SafeHandles.SafeFileHandle file) =>
+        Libc.Stat(file, "", Libc.AtEmptyPath, Libc.StatxBasic, out var stat) == 0 ? From(stat) : throw Errno.Last();
+
+    private static FileStatus From(in Libc.StatBuffer stat) => new(
+        new Identity(stat.DeviceMajor, stat.DeviceMinor, stat.Inode), stat.Mode, stat.Links, (long)stat.Blocks * 512, (long)stat.Size);
 }

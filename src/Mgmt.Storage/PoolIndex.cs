@@ -12,11 +12,11 @@ internal sealed record PoolFacts(PoolUsage Usage, ImmutableSortedDictionary<Vid,
     internal VolumeFacts? Find(Vid vid) => ById.GetValueOrDefault(vid);
 }
 
-/// <summary>What is known of a volume: bytes on disk, which file its image is and which one its run was made from.</summary>
-internal sealed record VolumeFacts(long UsedBytes, FileStatus.Identity? Image, FileStatus.Identity? Base);
+/// <summary>What is known of a volume: bytes on disk, which file its image is and which one its run was made from, its revisions, oldest first.</summary>
+internal sealed record VolumeFacts(long UsedBytes, FileStatus.Identity? Image, FileStatus.Identity? Base, ImmutableArray<Revision> Revisions);
 
 /// <summary>Keeps <see cref="PoolFacts"/>: one volume after each operation, all of them now and then.</summary>
-internal sealed class PoolIndex(string root)
+internal sealed class PoolIndex(string root, IImageFormat format)
 {
     private static readonly EnumerationOptions Walk = new()
     {
@@ -50,9 +50,9 @@ internal sealed class PoolIndex(string root)
     {
         var updates = Interlocked.Read(ref _updates);
         var found = ImmutableSortedDictionary.CreateBuilder<Vid, VolumeFacts>();
-        foreach (var file in Directory.EnumerateFiles(root, "*.qcow2", Walk))
+        foreach (var file in Directory.EnumerateFiles(root, "*" + format.Suffix, Walk))
         {
-            if (VolumeFiles.Owner(root, file) is { } vid && !found.ContainsKey(vid) && Look(vid) is { } facts)
+            if (VolumeFiles.Owner(root, file, format.Suffix) is { } vid && !found.ContainsKey(vid) && Look(vid) is { } facts)
             {
                 found.Add(vid, facts);
             }
@@ -66,12 +66,31 @@ internal sealed class PoolIndex(string root)
 
     private VolumeFacts? Look(Vid vid)
     {
-        var files = VolumeFiles.Of(root, vid);
-        var (image, run, commit, from) = (FileStatus.Of(files.Image), FileStatus.Of(files.Run), FileStatus.Of(files.Commit), FileStatus.Of(files.Base));
-        // The base is a second name of a file that counts elsewhere.
-        return image is null && run is null && commit is null
+        var files = VolumeFiles.Of(root, vid, format.Suffix);
+        var image = FileStatus.Of(files.Image);
+        var revisions = RevisionFile.List(files);
+        // The base is a second name of a file that counts elsewhere, or as a revision.
+        var own = ((IEnumerable<string>)[files.Run, files.Commit, .. files.Nexts.Select(next => next.File), .. revisions.Select(revision => revision.File)])
+            .Select(FileStatus.Of).Append(image).OfType<FileStatus>().DistinctBy(status => status.Id).ToList();
+        return own.Count == 0
             ? null
-            : new VolumeFacts((image?.UsedBytes ?? 0) + (run?.UsedBytes ?? 0) + (commit?.UsedBytes ?? 0), image?.Id, from?.Id);
+            : new VolumeFacts(own.Sum(status => status.UsedBytes), image?.Id, FileStatus.Of(files.Base)?.Id, [.. revisions.Select(revision => Revision(vid, revision))]);
+    }
+
+    private Revision Revision(Vid vid, RevisionFile revision) => new(revision.Id, revision.Created, revision.Traits, SizeOf(vid, revision.File));
+
+    // A damaged one is listed; whoever uses it gets the error.
+    private long SizeOf(Vid vid, string file)
+    {
+        try
+        {
+            using var handle = PoolDirectory.Open(file, write: false);
+            return format.SizeOf(handle, vid, isRun: false);
+        }
+        catch (Exception failure) when (failure is MgmtException or IOException)
+        {
+            return 0;
+        }
     }
 
     private PoolUsage Space()

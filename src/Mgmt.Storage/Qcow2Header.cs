@@ -33,10 +33,16 @@ internal sealed record Qcow2Header(bool HasBacking, long SizeBytes)
         return header;
     }
 
-    /// <summary>As above, of a file by its path.</summary>
-    internal static Qcow2Header Read(string path, Vid volume, bool mayHaveBacking)
+    /// <summary>Whether a file is an image that stands alone and names nothing outside.</summary>
+    internal static bool IsPlain(SafeFileHandle file)
     {
-        using var file = PoolDirectory.Open(path, write: false);
-        return Read(file, volume, mayHaveBacking);
+        try
+        {
+            return !Read(file, default, mayHaveBacking: false).HasBacking;
+        }
+        catch (MgmtException)
+        {
+            return false;
+        }
     }
 }

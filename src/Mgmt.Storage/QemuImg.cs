@@ -12,64 +12,101 @@ namespace Mgmt.Storage;
 /// nothing is probed and nothing that a header names is opened. ERRORS of all: MgmtNoSpaceError, StoragePoolException,
 /// MgmtTimeoutError, MgmtUnavailableError.
 /// </summary>
-internal sealed class QemuImg(string tool, ILogger logger, TimeProvider time)
+internal sealed class QemuImg(string tool, Action<string> step, ILogger logger, TimeProvider time)
 {
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(30);
     private readonly ChildProcess _process = new(tool, logger, time);
 
-    /// <summary>An empty image.</summary>
+    /// <summary>An image file and its format.</summary>
+    internal readonly record struct Layer(string Format, string File, bool IsDevice = false);
+
+    /// <summary>An empty qcow2 image.</summary>
     internal Task CreateAsync(string file, long sizeBytes, CancellationToken cancellation) =>
-        RunAsync(Short, cancellation, "create", "-q", "-f", "qcow2", file, Text(sizeBytes));
+        RunAsync(Short, null, cancellation, "create", "-q", "-f", "qcow2", file, Text(sizeBytes));
 
-    /// <summary>An image on top of another, which is not opened.</summary>
+    /// <summary>A qcow2 image on top of another, which is not opened.</summary>
     internal Task CreateOverlayAsync(string file, string baseName, long sizeBytes, CancellationToken cancellation) =>
-        RunAsync(Short, cancellation, "create", "-q", "-f", "qcow2", "-u", "-b", baseName, "-F", "qcow2", file, Text(sizeBytes));
+        RunAsync(Short, null, cancellation, "create", "-q", "-f", "qcow2", "-u", "-b", baseName, "-F", "qcow2", file, Text(sizeBytes));
 
-    /// <summary>A raw file as an image; runs of zeros take no space.</summary>
-    internal Task ConvertRawAsync(string raw, string file, long sizeBytes, CancellationToken cancellation) =>
-        RunAsync(Long(sizeBytes), cancellation, "convert", "-q", "-f", "raw", "-O", "qcow2", raw, file);
+    /// <summary>An image and what is below it, the top first, as one image that stands alone; runs of zeros take no space.</summary>
+    internal Task ConvertAsync(ReadOnlySpan<Layer> chain, string format, string file, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation) =>
+        RunAsync(Long(sizeBytes), progress is null ? null : text => Report(text, sizeBytes, progress), cancellation,
+            "convert", progress is null ? "-q" : "-p", "-O", format, Chain(chain), file);
 
-    /// <summary>An image and what is below it as one image without a backing file.</summary>
-    internal Task FlattenAsync(string top, string below, string file, long sizeBytes, CancellationToken cancellation) =>
-        RunAsync(Long(sizeBytes), cancellation, "convert", "-q", "-O", "qcow2", Chain(top, below), file);
+    /// <summary>As above, of open files of this process.</summary>
+    internal Task ConvertAsync(OpenVolume source, string format, string file, IProgress<CopyProgress>? progress, CancellationToken cancellation)
+    {
+        Layer[] chain = [.. source.Layers.Select(layer => new Layer(
+            layer.Format,
+            string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{layer.File.DangerousGetHandle()}"),
+            FileStatus.Of(layer.File).IsBlockDevice))];
+        return ConvertAsync(chain, format, file, source.SizeBytes, progress, cancellation);
+    }
 
-    /// <summary>Writes what an image holds into the one below. Cut off, it can be done again: the view through the top stays the same all the time.</summary>
+    /// <summary>Writes what an image holds into the one below, both qcow2. Cut off, it can be done again: the view through the top stays the same all the time.</summary>
     internal Task CommitAsync(string top, string below, long sizeBytes, CancellationToken cancellation) =>
-        RunAsync(Long(sizeBytes), cancellation, "commit", "-q", "-d", Chain(top, below));
+        RunAsync(Long(sizeBytes), null, cancellation, "commit", "-q", "-d", Chain([new("qcow2", top), new("qcow2", below)]));
+
+    /// <summary>Another size for an image that nobody uses.</summary>
+    internal Task ResizeAsync(string format, string file, long sizeBytes, bool shrink, CancellationToken cancellation) =>
+        RunAsync(Long(sizeBytes), null, cancellation, ["resize", "-q", "-f", format, .. shrink ? (string[])["--shrink"] : [], file, Text(sizeBytes)]);
 
     // Two minutes and the time that a slow disk (16 MiB/s) takes to copy everything.
     private static TimeSpan Long(long sizeBytes) => TimeSpan.FromSeconds(120 + (sizeBytes >> 24));
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private static string Chain(string top, string below)
+    // "    (12.50/100%)\r", again and again.
+    private static void Report(string text, long sizeBytes, IProgress<CopyProgress> progress)
+    {
+        var end = text.LastIndexOf("/100%)", StringComparison.Ordinal);
+        var start = end < 0 ? -1 : text.LastIndexOf('(', end);
+        if (start >= 0 && double.TryParse(text.AsSpan(start + 1, end - start - 1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var percent))
+        {
+            progress.Report(new CopyProgress((long)(sizeBytes / 100.0 * Math.Min(percent, 100)), sizeBytes));
+        }
+    }
+
+    private static string Chain(ReadOnlySpan<Layer> layers)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer))
         {
             json.WriteStartObject();
-            WriteImage(json, top);
-            json.WriteStartObject("backing");
-            WriteImage(json, below);
-            json.WriteNull("backing");
-            json.WriteEndObject();
-            json.WriteEndObject();
+            for (var i = 0; i < layers.Length; i++)
+            {
+                if (i > 0)
+                {
+                    json.WriteStartObject("backing");
+                }
+                WriteImage(json, layers[i]);
+            }
+            // A header's backing file is not opened even if it is there.
+            if (layers[^1].Format == "qcow2")
+            {
+                json.WriteNull("backing");
+            }
+            for (var i = 0; i < layers.Length; i++)
+            {
+                json.WriteEndObject();
+            }
         }
         return "json:" + Encoding.UTF8.GetString(buffer.WrittenSpan);
     }
 
-    private static void WriteImage(Utf8JsonWriter json, string file)
+    private static void WriteImage(Utf8JsonWriter json, Layer layer)
     {
-        json.WriteString("driver", "qcow2");
+        json.WriteString("driver", layer.Format);
         json.WriteStartObject("file");
-        json.WriteString("driver", "file");
-        json.WriteString("filename", file);
+        json.WriteString("driver", layer.IsDevice ? "host_device" : "file");
+        json.WriteString("filename", layer.File);
         json.WriteEndObject();
     }
 
-    private async Task RunAsync(TimeSpan deadline, CancellationToken cancellation, params string[] arguments)
+    private async Task RunAsync(TimeSpan deadline, Action<string>? heard, CancellationToken cancellation, params string[] arguments)
     {
-        var (status, output) = await _process.RunAsync(arguments, deadline, cancellation);
+        step("qemu-img " + arguments[0]);
+        var (status, output) = await _process.RunAsync(arguments, deadline, heard, cancellation);
         if (status == 0)
         {
             return;

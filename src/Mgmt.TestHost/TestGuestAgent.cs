@@ -5,16 +5,22 @@ using Mgmt.Core;
 namespace Mgmt.TestHost;
 
 /// <summary>
-/// The agent of a VM in memory. It knows guest-ping, guest-sync, guest-sync-delimited, guest-info, guest-get-osinfo and
-/// guest-shutdown; the shapes are those of QEMU's guest agent reference.
+/// The agent of a VM in memory. It knows guest-ping, guest-sync, guest-sync-delimited, guest-info, guest-get-osinfo, guest-fsfreeze-status,
+/// -freeze, -thaw and guest-shutdown; the shapes are those of QEMU's guest agent reference.
 /// </summary>
 public sealed class TestGuestAgent : IGuestAgent
 {
     private const int MaxWaiting = 16;
     private const string Shutdown = "guest-shutdown";
+    private const string Status = "guest-fsfreeze-status";
+    private const string Freeze = "guest-fsfreeze-freeze";
+    private const string Thaw = "guest-fsfreeze-thaw";
+
+    // What a frozen guest's agent still does.
+    private static readonly string[] FrozenCommands = [Status, Thaw, "guest-info", "guest-ping", "guest-sync", "guest-sync-delimited"];
 
     private static readonly string[] Commands =
-        ["guest-get-osinfo", "guest-info", "guest-ping", Shutdown, "guest-sync", "guest-sync-delimited"];
+        [Freeze, Status, Thaw, "guest-get-osinfo", "guest-info", "guest-ping", Shutdown, "guest-sync", "guest-sync-delimited"];
 
     private readonly TestRunningVm _vm;
     private readonly TimeProvider _time;
@@ -41,6 +47,10 @@ public sealed class TestGuestAgent : IGuestAgent
         {
             var start = _time.GetTimestamp();
             await UntilItAnswers(start, deadline, cancellation);
+            if (command == Freeze)
+            {
+                await Within(_time.Wait(_vm.FreezeDelay, cancellation), deadline - _time.GetElapsedTime(start), cancellation);
+            }
             return Json(command == Shutdown ? await ShutDown(argumentsJson, deadline - _time.GetElapsedTime(start), cancellation) : Answer(command, argumentsJson));
         }
         finally
@@ -100,7 +110,23 @@ public sealed class TestGuestAgent : IGuestAgent
         }
     }
 
-    private static string Answer(string command, string? argumentsJson) => command switch
+    private string Answer(string command, string? argumentsJson)
+    {
+        if (_vm.IsFrozen && !FrozenCommands.Contains(command))
+        {
+            throw new MgmtException(ErrorCode.MgmtUnsupportedError, "The guest agent does not offer %s: the agent is in frozen state", command);
+        }
+        return command switch
+        {
+            Status => _vm.IsFrozen ? "\"frozen\"" : "\"thawed\"",
+            // One file system.
+            Freeze => _vm.SetFrozen(true) ? "1" : "0",
+            Thaw => _vm.SetFrozen(false) ? "1" : "0",
+            _ => StaticAnswer(command, argumentsJson),
+        };
+    }
+
+    private static string StaticAnswer(string command, string? argumentsJson) => command switch
     {
         "guest-ping" => "{}",
         "guest-sync" or "guest-sync-delimited" => SyncId(argumentsJson).ToString(CultureInfo.InvariantCulture),

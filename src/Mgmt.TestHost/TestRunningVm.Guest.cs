@@ -7,6 +7,7 @@ public sealed partial class TestRunningVm
 {
     private AgentState _agent = AgentState.Absent;
     private int _agentSession;
+    private bool _frozen;
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal AgentState AgentNow
@@ -27,6 +28,30 @@ public sealed partial class TestRunningVm
         {
             ThrowIfAgentIsNotThere();
             return (_agent == AgentState.Ready && _processors == VmState.Running, _changed.Task);
+        }
+    }
+
+    internal TimeSpan FreezeDelay => _behaviour.Delays.Freeze;
+
+    internal bool IsFrozen
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _frozen;
+            }
+        }
+    }
+
+    /// <summary>Freezes or thaws its file system; false when that changed nothing.</summary>
+    internal bool SetFrozen(bool frozen)
+    {
+        lock (_gate)
+        {
+            var changed = _frozen != frozen;
+            _frozen = frozen;
+            return changed;
         }
     }
 
@@ -77,6 +102,7 @@ public sealed partial class TestRunningVm
 
     private void Reboot()
     {
+        _frozen = false;
         Tell(new VmSignal.Reset());
         StartAgent();
     }

@@ -33,6 +33,7 @@ public sealed partial class TestRunningVm : IRunningVm
         Run = run;
         _virtualProcessors = launch.VirtualProcessors;
         _memoryKiB = launch.MemoryMiB * 1024L;
+        _diskBytes = launch.Disks.ToDictionary(disk => disk.Name, disk => disk.SizeBytes);
         _behaviour = behaviour;
         _time = time;
         _onGone = onGone;
@@ -118,14 +119,6 @@ public sealed partial class TestRunningVm : IRunningVm
             }
         },
         cancellation);
-
-    /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
-
-    /// <inheritdoc/>
-    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
 
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)

@@ -31,6 +31,10 @@ internal sealed class Daemon(MgmtClient client)
     public IAsyncEnumerable<MgmtEvent> EventsAsync(string destination, EventFilter filter, CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.Events", "", destination), filter, cancellationToken);
 
+    /// <summary>The questions of ask rules, and the stream's own events.</summary>
+    public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
+        client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);
+
     private static RequestHeader Header(string method, string argument, string destination) =>
         new(method, argument, Host, DestinationKind.Name, destination);
 

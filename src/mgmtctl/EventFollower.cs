@@ -14,14 +14,18 @@ internal sealed class EventFollower(Daemon daemon, TimeProvider time)
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
     /// <summary>Events as <see cref="Daemon.EventsAsync"/> gives them, those of the stream itself too, connection after connection.</summary>
-    public async IAsyncEnumerable<MgmtEvent> FollowAsync(string destination, EventFilter filter, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<MgmtEvent> FollowAsync(string destination, EventFilter filter, CancellationToken cancellationToken) =>
+        FollowAsync(since => daemon.EventsAsync(destination, Resume(filter, since), cancellationToken), filter.Since, cancellationToken);
+
+    /// <summary>The same for any stream; <paramref name="open"/> is given the last cursor, of a stream that has them.</summary>
+    public async IAsyncEnumerable<MgmtEvent> FollowAsync(
+        Func<EventCursor?, IAsyncEnumerable<MgmtEvent>> open, EventCursor? since, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var since = filter.Since;
         var connected = false;
         var pause = FirstPause;
         while (true)
         {
-            await using var events = daemon.EventsAsync(destination, Resume(filter, since), cancellationToken).GetAsyncEnumerator(cancellationToken);
+            await using var events = open(since).GetAsyncEnumerator(cancellationToken);
             while (await NextAsync(events, connected) is { } next)
             {
                 connected = true;

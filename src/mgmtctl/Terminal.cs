@@ -1,3 +1,5 @@
+using Mgmt.Cli.Asking;
+
 namespace Mgmt.Cli;
 
 /// <summary>Where mgmtctl runs: its streams, whether people look at them, and its environment.</summary>
@@ -9,6 +11,9 @@ internal sealed class Terminal
 
     /// <summary>Opened by the few verbs that were told to read, never before.</summary>
     public required Func<Stream> OpenInput { get; init; }
+
+    /// <summary>Single keys, until it is disposed; only where standard input is a terminal. Each read gives what came together.</summary>
+    public Func<Stream> OpenKeys { get; init; } = () => new Keyboard();
 
     public bool InputIsTerminal { get; init; }
 

@@ -22,4 +22,13 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 112, Level = LogLevel.Error, Message = "cannot accept connections")]
     internal static partial void AcceptFailed(ILogger log, Exception error);
+
+    [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "serves {Service} for qrexec on {Path}")]
+    internal static partial void ServingQrexec(ILogger log, string service, string path);
+
+    [LoggerMessage(EventId = 121, Level = LogLevel.Warning, Message = "{Service}: a request was not answered: {Reason}")]
+    internal static partial void QrexecRefused(ILogger log, string service, string reason);
+
+    [LoggerMessage(EventId = 122, Level = LogLevel.Error, Message = "incident in {Service}: a request failed")]
+    internal static partial void QrexecFailed(ILogger log, string service, Exception error);
 }

@@ -70,16 +70,20 @@ try
     var starter = new VmStarter(services, watcher);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
+    var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
+    var remembered = new RememberedAnswers(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, clock);
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
     var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles));
-    var dispatcher = new Dispatcher(table, store, gate, notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
+        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate));
+    var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.
     await using var sweeper = new HangupSweeper(clock);
     using var socket = ServerSocket.Open(settings);
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
+    var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, notices, audit, calls, clock);
+    using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
@@ -92,7 +96,7 @@ try
     await host.StartAsync(CancellationToken.None);
     var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
-    var serving = listener.RunAsync(lifetime.ApplicationStopping, ending.Token);
+    var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
@@ -102,7 +106,8 @@ try
     ServiceManager.Notify("STOPPING=1");
     Log.Stopping(logs.CreateLogger("mgmtd"));
     streams.Shutdown();
-    await streams.ClosedAsync(TimeSpan.FromSeconds(1));
+    questions.Shutdown();
+    await Task.WhenAll(streams.ClosedAsync(TimeSpan.FromSeconds(1)), questions.ClosedAsync(TimeSpan.FromSeconds(1)));
     await ending.CancelAsync();
     await Task.WhenAll(serving, announcing, starting);
     return 0;

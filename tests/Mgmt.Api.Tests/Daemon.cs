@@ -32,6 +32,8 @@ internal sealed class Daemon : IAsyncDisposable
     internal VmMaker Maker { get; private set; } = null!;
     internal VmAdopter Adopter { get; private set; } = null!;
     internal EventStreams Streams { get; private set; } = null!;
+    internal PendingQuestions Questions { get; private set; } = null!;
+    internal FrontEndPolicy FrontEnd { get; private set; } = null!;
     internal ActiveCalls Calls { get; } = new(TimeProvider.System);
     internal CallTable Table { get; private set; } = null!;
     internal Dispatcher Dispatcher { get; private set; } = null!;
@@ -43,16 +45,16 @@ internal sealed class Daemon : IAsyncDisposable
 
     internal static async Task<Daemon> OpenAsync(
         string? document = null, string policy = "", TimeProvider? clock = null, IVmBackend? backend = null, IEnumerable<IPoolDriver>? drivers = null,
-        string? audit = null, bool auditRequired = false, IEnumerable<ICallGroup>? groups = null, int queueLength = 4096)
+        string? audit = null, bool auditRequired = false, IEnumerable<ICallGroup>? groups = null, int queueLength = 4096, AskLimits? askLimits = null, params IAskSocket[] askSockets)
     {
         clock ??= TimeProvider.System;
         var test = document is null ? TestHostDefinition.Load("test:///default", clock) : TestHostDefinition.FromDocument("test:///memory", Encoding.UTF8.GetBytes(document), clock);
         var daemon = new Daemon { Test = test };
-        await daemon.MakeAsync(policy, clock, backend ?? test.Backend, drivers ?? test.Drivers, audit, auditRequired, groups, queueLength);
+        await daemon.MakeAsync(policy, clock, backend ?? test.Backend, drivers ?? test.Drivers, audit, auditRequired, groups, queueLength, askLimits ?? new(TimeSpan.FromSeconds(60)), askSockets);
         return daemon;
     }
 
-    private async Task MakeAsync(string policy, TimeProvider clock, IVmBackend backend, IEnumerable<IPoolDriver> drivers, string? audit, bool auditRequired, IEnumerable<ICallGroup>? groups, int queueLength)
+    private async Task MakeAsync(string policy, TimeProvider clock, IVmBackend backend, IEnumerable<IPoolDriver> drivers, string? audit, bool auditRequired, IEnumerable<ICallGroup>? groups, int queueLength, AskLimits askLimits, IAskSocket[] askSockets)
     {
         Directory.CreateDirectory(PolicyPath);
         await File.WriteAllTextAsync(Path.Combine(PolicyPath, "30-test.policy"), policy);
@@ -76,10 +78,13 @@ internal sealed class Daemon : IAsyncDisposable
         Maker = new(Services, removed);
         Adopter = new(Services, Watcher);
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
+        Questions = new(askLimits, askSockets, clock, NullLogger<PendingQuestions>.Instance);
+        var remembered = new RememberedAnswers(clock);
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
-        var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, clock);
-        Table = new(groups ?? CallGroups.Make(Services, Maker, Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles));
-        Dispatcher = new(Table, Store, Gate, Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
+        var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock);
+        Table = new(groups ?? CallGroups.Make(Services, Maker, Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles, Questions, Gate));
+        FrontEnd = new(Gate, Store, Table, Questions, remembered, Notices, Audit, Calls, clock);
+        Dispatcher = new(Table, Store, Gate, new CallAsking(Gate, Store, Questions, remembered), Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
     }
 
     /// <summary>METHOD[+ARG] SOURCE TARGET, as on the wire but for the kind of the target.</summary>

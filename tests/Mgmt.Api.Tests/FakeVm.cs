@@ -47,13 +47,13 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task PressPowerButtonAsync(CancellationToken cancellation) => OnButton(cancellation);
 
-    /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be copied yet");
+    public Func<VolumeName, Task<IDiskCopy>> OnCopy { get; set; } = _ => Task.FromResult<IDiskCopy>(new FakeCopy());
+    public Func<VolumeName, long, Task> OnResize { get; set; } = (_, _) => Task.CompletedTask;
+    public Func<string, TimeSpan, CancellationToken, Task<JsonElement>> OnAgent { get; set; } = (_, _, _) => throw new InvalidOperationException("not asked");
 
-    /// <inheritdoc/>
-    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) =>
-        throw new MgmtException(ErrorCode.MgmtUnsupportedError, "Disks of running VMs cannot be resized yet");
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => OnCopy(disk);
+
+    public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => OnResize(disk, sizeBytes);
 
     public Task KillAsync(CancellationToken cancellation)
     {
@@ -67,7 +67,7 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public VmUsage? Usage() => null;
 
-    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) => throw new InvalidOperationException("not asked");
+    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) => OnAgent(command, deadline, cancellation);
 
     public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnSend(cancellation);
 

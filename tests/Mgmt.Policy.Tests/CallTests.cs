@@ -87,11 +87,41 @@ public sealed class CallTests
     }
 
     [Test]
-    public void Ask_says_that_it_is_not_answered_yet()
+    public void Ask_is_told_apart_from_a_denial_and_is_not_allowed_by_itself()
     {
         var decision = Decide(Sets.Make(Sets.Daemon, "s * mgmt vault ask notify=yes"), "mgmt", "vault");
-        Assert.That(decision, Is.EqualTo(new CallDecision(false, true, "30-x.policy:1", "ask is not answered yet: 30-x.policy:1", true)));
+        Assert.That(decision, Is.EqualTo(new CallDecision(false, true, "30-x.policy:1", "asked for by 30-x.policy:1", true)));
     }
+
+    [TestCase("ask", "vault", false)]
+    [TestCase("ask default_target=vault", "vault", true)]
+    [TestCase("ask default_target=uuid:VAULT", "vault", true)]
+    [TestCase("ask default_target=dom0", "vault", true)]
+    [TestCase("ask default_target=@adminvm", "vault", true)]
+    [TestCase("ask default_target=work", "vault", false)]
+    [TestCase("ask default_target=nobody", "nobody", false)]
+    [TestCase("ask default_target=vault", "nobody", false)]
+    [TestCase("ask default_target=@dispvm", "vault", false)]
+    public void Yes_is_the_default_where_default_target_names_the_target_or_dom0(string action, string target, bool expected)
+    {
+        var rule = "s * mgmt * " + action.Replace("VAULT", TestDomains.Uuid("vault"), StringComparison.Ordinal);
+        Assert.That(Decide(Sets.Make(Sets.Daemon, rule), "mgmt", target), Has.Property("IsAsk").True.And.Property("YesIsDefault").EqualTo(expected));
+    }
+
+    [Test]
+    public void An_ask_with_a_redirect_elsewhere_is_refused_and_not_asked() =>
+        Assert.That(Decide(Sets.Make(Sets.Daemon, "s * mgmt vault ask target=work"), "mgmt", "vault"), Has.Property("IsAsk").False.And.Property("Allowed").False);
+
+    [TestCase("s +a+v mgmt work allow", true)]
+    [TestCase("s +a+v mgmt @tag:team ask", true)]
+    [TestCase("s +a+v mgmt work deny", false)]
+    [TestCase("s +a+v mgmt vault allow", false)]
+    [TestCase("s +a+v vault work allow", false)]
+    [TestCase("s +ab mgmt work allow", false)]
+    [TestCase("s +a mgmt work deny", false)]
+    [TestCase("other +a+v mgmt work allow", false)]
+    public void A_decision_depends_on_a_value_where_a_rule_lets_one_through(string rule, bool depends) =>
+        Assert.That(Sets.Make(Sets.Daemon, rule).DependsOnValue(new PolicyRequest("s", "+a", "mgmt", "work"), TestDomains.Office()), Is.EqualTo(depends));
 
     [Test]
     public void A_vm_may_call_about_itself() =>

@@ -31,7 +31,7 @@ public sealed class DiffTests
     public void A_graph_has_an_edge_for_what_is_allowed_or_asked()
     {
         var set = Sets.Make(Sets.Daemon, "s * work vault allow", "t +x work vault allow", "s * mgmt vault ask", "s * vault @default allow target=dom0", "mgmt.vm.Start * work mgmt allow");
-        Assert.That(PolicyGraph.Write(set, TestDomains.Office(), null), Is.EqualTo("""
+        Assert.That(Draw(set, new PolicyGraphOptions { IncludeAsk = true }), Is.EqualTo("""
             digraph policy {
               "mgmt" -> "vault" [color=orange, label="s"];
               "vault" -> "dom0" [color=red, label="s"];
@@ -40,8 +40,17 @@ public sealed class DiffTests
             }
 
             """));
-        Assert.That(PolicyGraph.Write(set, TestDomains.Office(), "admin.vm.Start"), Is.EqualTo("digraph policy {\n  \"work\" -> \"mgmt\" [color=red, label=\"mgmt.vm.Start\"];\n}\n"));
+        Assert.That(Draw(set, new PolicyGraphOptions { Services = ["admin.vm.Start"] }), Is.EqualTo("digraph policy {\n  \"work\" -> \"mgmt\" [color=red, label=\"mgmt.vm.Start\"];\n}\n"));
+        Assert.That(Draw(set, new PolicyGraphOptions { Sources = ["vault"], Labels = false }), Is.EqualTo("digraph policy {\n  \"vault\" -> \"dom0\" [color=red];\n}\n"));
+        Assert.That(Draw(set, new PolicyGraphOptions { Targets = ["vault"], Services = ["s", "t"] }), Is.EqualTo("digraph policy {\n  \"work\" -> \"vault\" [color=red, label=\"s\\nt+x\"];\n}\n"), "asked for is drawn only when wanted");
+        Assert.That(Draw(set, new PolicyGraphOptions { Sources = ["dom0"], Targets = ["mgmt"], Services = ["s"] }), Is.EqualTo("digraph policy {\n  \"dom0\" -> \"mgmt\" [color=red, label=\"s\"];\n}\n"));
     }
+
+    [Test]
+    public void A_list_to_choose_from_that_changes_is_a_difference() =>
+        Assert.That(Diff("s * work vault ask\ns * work mgmt ask", "s * work vault ask\ns * work mgmt deny"), Has.Member("s + work vault ask>ask"));
+
+    private static string Draw(PolicySet set, PolicyGraphOptions options) => PolicyGraph.Write(set, TestDomains.Office(), options);
 
     private static IEnumerable<string> Diff(string before, string after) =>
         PolicyDiff.Between(Sets.Make(Sets.Daemon, before), Sets.Make(Sets.Daemon, after), TestDomains.Office())

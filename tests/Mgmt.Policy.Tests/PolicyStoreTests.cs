@@ -95,6 +95,21 @@ public sealed class PolicyStoreTests
     }
 
     [Test]
+    public async Task The_text_behind_a_link_is_not_shown_over_a_restart_either()
+    {
+        _directory.Write("elsewhere/rules", "s * work work allow");
+        _directory.Write("etc/30-x.policy", "# nothing");
+        File.CreateSymbolicLink(_directory["etc/40-link.policy"], _directory["elsewhere/rules"]);
+        await using (var store = Open())
+            Assert.That(Rule(store.Current), Is.EqualTo("40-link.policy:1"));
+        File.Delete(_directory["etc/40-link.policy"]);
+        _directory.Write("etc/30-x.policy", "oops");
+        await using var again = Open();
+        var explanation = PolicyExplanation.Of(again.Current.Set, Call, TestDomains.Office());
+        Assert.That((again.Current.Stale, explanation.Outcome.Rule, explanation.Text), Is.EqualTo((true, "40-link.policy:1", "")));
+    }
+
+    [Test]
     public async Task A_set_kept_over_a_restart_is_as_old_as_its_file_says()
     {
         await using (Open())

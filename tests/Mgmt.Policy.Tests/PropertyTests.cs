@@ -1,4 +1,5 @@
 using System.Text;
+using Mgmt.Testing;
 
 namespace Mgmt.Policy.Tests;
 
@@ -16,7 +17,7 @@ public sealed class PropertyTests
     [Test]
     public void Any_bytes_give_a_load_and_never_throw()
     {
-        for (var seed = 0; seed < 3000; seed++)
+        foreach (var seed in FuzzRun.Seeds(3000))
         {
             var random = new Random(seed);
             var files = new Dictionary<string, ReadOnlyMemory<byte>> { ["30-x.policy"] = Bytes(random), ["include/a"] = Bytes(random) };
@@ -44,7 +45,7 @@ public sealed class PropertyTests
         string[] sources = ["*", "@anyvm", "@adminvm", "work", "mgmt", "@tag:team", "@type:AppVM", "uuid:" + TestDomains.Uuid("work"), "dom0"];
         string[] targets = [.. sources, "@default", "@dispvm", "@dispvm:dvm", "@dispvm:@tag:d", "vault"];
         string[] calls = ["* *", "s *", "s +x", "s +", "t *", "s +x+y"];
-        for (var seed = 0; seed < 300; seed++)
+        foreach (var seed in FuzzRun.Seeds(300))
         {
             var random = new Random(seed);
             string Pick(string[] from) => from[random.Next(from.Length)];
@@ -60,6 +61,26 @@ public sealed class PropertyTests
                     var first = Array.FindIndex(alone, set => set.Evaluate(request, TestDomains.Office()).Rule is not null);
                     Assert.That(whole.Evaluate(request, TestDomains.Office()).Rule, Is.EqualTo(first < 0 ? null : $"30-x.policy:{first + 1}"), $"seed {seed}");
                 }
+            }
+        }
+    }
+
+    [Test]
+    public void In_a_large_set_the_first_rule_of_each_pair_decides()
+    {
+        var random = new Random(5);
+        var pairs = Enumerable.Range(0, 30_000).Select(_ => (Source: $"vm-{random.Next(200)}", Target: $"vm-{random.Next(200)}")).ToList();
+        var set = Sets.Make([.. pairs.Select(pair => $"s * {pair.Source} {pair.Target} deny")]);
+        var domains = TestDomains.Office();
+        foreach (var name in pairs.Select(pair => pair.Target).Distinct())
+            domains.Add(name);
+        var first = pairs.Select((pair, order) => (pair, order)).DistinctBy(item => item.pair).ToDictionary(item => item.pair, item => item.order + 1);
+        for (var source = 0; source <= 200; source++)
+        {
+            for (var target = 0; target < 200; target++)
+            {
+                var expected = first.TryGetValue(($"vm-{source}", $"vm-{target}"), out var line) ? $"30-x.policy:{line}" : null;
+                Assert.That(Sets.Ask(set, $"vm-{source}", $"vm-{target}", domains: domains).Rule, Is.EqualTo(expected));
             }
         }
     }

@@ -106,6 +106,28 @@ public sealed class GuestAgentSessionTests
         Assert.That((await AskAsync("{\"return\": \"second\"}\n")).GetString(), Is.EqualTo("second"));
     }
 
+    [TestCase("guest-fsfreeze-thaw", "{\"return\": 1}\n")]
+    [TestCase("guest-fsfreeze-status", "{\"return\": \"thawed\"}\n")]
+    [TestCase("guest-fsfreeze-status", "{\"error\": {\"class\": \"CommandNotFound\", \"desc\": \"no\"}}\n")]
+    public async Task While_the_guest_may_be_frozen_other_commands_wait(string release, string answer)
+    {
+        await ReadyAsync();
+        var freeze = _agent.ExecuteAsync("guest-fsfreeze-freeze", null, Long, Patience);
+        Assert.That(await _pair.HearAsync(Patience), Does.Contain("guest-fsfreeze-freeze"));
+        var waits = _agent.ExecuteAsync("guest-exec", null, Long, Patience);
+        await _pair.SayAsync("{\"return\": 1}\n", Patience);
+        await freeze;
+        var first = _agent.ExecuteAsync(release, null, Long, Patience);
+        Assert.That(await _pair.HearAsync(Patience), Does.Contain(release));
+        Assert.That(waits.IsCompleted, Is.False);
+        await _pair.SayAsync(answer, Patience);
+        await Task.WhenAny(first);
+        _ = first.Exception;
+        Assert.That(await _pair.HearAsync(Patience), Does.Contain("guest-exec"));
+        await _pair.SayAsync("{\"return\": \"done\"}\n", Patience);
+        Assert.That((await waits).GetString(), Is.EqualTo("done"));
+    }
+
     [Test]
     public async Task After_a_caller_gave_up_the_next_command_gets_into_step_first()
     {

@@ -22,10 +22,12 @@ internal sealed class QemuTestHost : IAsyncDisposable
 
     public string Disks => Path.Combine(_directory, "disks");
 
-    public async Task<QemuBackend> OpenBackendAsync(CancellationToken cancellation)
+    public Task<QemuBackend> OpenBackendAsync(CancellationToken cancellation) => OpenBackendAsync(0, cancellation);
+
+    public async Task<QemuBackend> OpenBackendAsync(long copyBytesPerSecond, CancellationToken cancellation)
     {
         Directory.CreateDirectory(Disks);
-        var options = new QemuOptions { RunDirectory = RunDirectory, System = Environment.IsPrivilegedProcess };
+        var options = new QemuOptions { RunDirectory = RunDirectory, System = Environment.IsPrivilegedProcess, CopyBytesPerSecond = copyBytesPerSecond };
         var backend = await QemuBackend.OpenAsync(options, Registry, TimeProvider.System, NullLoggerFactory.Instance, cancellation);
         _owned.Insert(0, backend);
         return backend;

@@ -35,7 +35,7 @@ public sealed class PersistenceTests
     [Test]
     public async Task Every_part_of_a_vm_comes_back_as_it_was()
     {
-        var running = TestStore.Vm("running", 7) with { Class = VmClass.StandaloneVM, Status = new() { State = VmState.Running, Run = TestStore.Run(4711), Agent = AgentState.Ready, Faults = ["machined"] } };
+        var running = TestStore.Vm("running", 7) with { Class = VmClass.StandaloneVM, Status = new() { State = VmState.Running, Run = TestStore.Run(4711) with { FrozenAt = DateTimeOffset.UnixEpoch.AddMilliseconds(1) }, Agent = AgentState.Ready, Faults = ["machined"] } };
         var empty = new VmRecord { Name = TestStore.Name("empty"), Class = VmClass.RemoteVM, Qid = 8, Uuid = Guid.NewGuid() };
         await using (var store = await _files.OpenAsync(TestStore.Seed))
         {

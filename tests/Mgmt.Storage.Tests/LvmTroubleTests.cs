@@ -36,6 +36,7 @@ public sealed class LvmTroubleTests : LvmFixture
         {
             ("unknown", "appvms+work+private-tmp", false), ("unknown", "appvms/lost/private", false), ("size", "appvms/work/private", false), ("missing", "appvms/gone/private", false),
         }));
+        Assert.That(findings.Single(finding => finding.Kind == "size").SizeBytes, Is.EqualTo(Size));
         Assert.That(Lvm.Names, Is.EqualTo(new[] { "appvms+lost+private", "appvms+work+private", "appvms+work+private-tmp" }));
     }
 

@@ -7,8 +7,11 @@ using NUnit.Framework;
 
 namespace Mgmt.Storage.Tests;
 
-/// <summary>A pool in a directory of its own, with the real qemu-img and qemu-io.</summary>
-public abstract class PoolFixture
+/// <summary>
+/// A pool in a directory of its own, with the real qemu-img and qemu-io: of a driver, on a real file system
+/// (see <see cref="LoopFileSystem"/>; without a name, where temporary files are).
+/// </summary>
+public abstract class PoolFixture(string driver = "qcow2", string fileSystem = "")
 {
     protected const long Size = 4 << 20;
     private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60));
@@ -17,9 +20,9 @@ public abstract class PoolFixture
 
     protected string PoolPath => Path.Combine(Top, "pools", "default");
 
-    protected Qcow2Driver OpenedBy { get; private set; } = null!;
+    protected IPoolDriver OpenedBy { get; private set; } = null!;
 
-    protected IStoragePool Pool { get; private set; } = null!;
+    protected IStoragePool Pool { get; set; } = null!;
 
     protected CancellationToken Token => _deadline.Token;
 
@@ -28,7 +31,7 @@ public abstract class PoolFixture
     {
         RequireTool("qemu-img");
         RequireTool("qemu-io");
-        Top = Directory.CreateTempSubdirectory("mgmt-storage-").FullName;
+        Top = LoopFileSystem.NewDirectory(fileSystem);
         OpenedBy = Driver();
         Pool = await OpenedBy.OpenAsync(Record(), Token);
     }
@@ -38,13 +41,31 @@ public abstract class PoolFixture
     {
         if (Pool is not null)
         {
-            await Pool.DisposeAsync();
+            await ClosePool();
         }
-        Directory.Delete(Top, recursive: true);
+        if (Top.Length > 0)
+        {
+            Directory.Delete(Top, recursive: true);
+        }
         _deadline.Dispose();
     }
 
-    protected Qcow2Driver Driver(string qemuImg = "qemu-img") => new([Path.Combine(Top, "pools")], NullLogger<Qcow2Driver>.Instance, TimeProvider.System, qemuImg);
+    protected string DriverName => driver;
+
+    protected string Suffix => driver == "qcow2" ? ".qcow2" : ".img";
+
+    protected IPoolDriver Driver(string qemuImg = "qemu-img") => NewDriver(driver, Path.Combine(Top, "pools"), qemuImg, static _ => { });
+
+    internal static IPoolDriver NewDriver(string driver, string root, string qemuImg, Action<string> step) => driver == "qcow2"
+        ? new Qcow2Driver([root], NullLogger<Qcow2Driver>.Instance, TimeProvider.System, qemuImg, step)
+        : new FileReflinkDriver([root], NullLogger<FileReflinkDriver>.Instance, TimeProvider.System, qemuImg, step);
+
+    /// <summary>Closes the pool before the test's end.</summary>
+    protected async Task ClosePool()
+    {
+        await Pool.DisposeAsync();
+        Pool = null!;
+    }
 
     protected async Task Reopen(string qemuImg = "qemu-img")
     {
@@ -52,10 +73,11 @@ public abstract class PoolFixture
         Pool = await Driver(qemuImg).OpenAsync(Record(), Token);
     }
 
-    protected static PoolRecord Record(string? path = null, string name = "default") =>
-        new(PoolName.Parse(name), "qcow2", path is null ? VmRecord.Empty : VmRecord.Empty.Add("dir_path", path));
+    internal static PoolRecord Record(string? path = null, string name = "default") =>
+        new(PoolName.Parse(name), "any", path is null ? VmRecord.Empty : VmRecord.Empty.Add("dir_path", path));
 
-    protected static VolumeRecord Volume(string vid, bool save, string? source = null) => new()
+    /// <summary>A volume that keeps no revisions unless told.</summary>
+    internal static VolumeRecord Volume(string vid, bool save, string? source = null, int keep = 0) => new()
     {
         Name = VolumeNames.Parse(vid.Split('/')[^1]),
         Pool = PoolName.Parse("default"),
@@ -65,15 +87,16 @@ public abstract class PoolFixture
         SaveOnStop = save,
         SnapOnStart = source is not null,
         Source = source is null ? null : Vid.Parse(source),
+        RevisionsToKeep = keep,
     };
 
     protected static VolumeRecord Template { get; } = Volume("vm-templates/debian/root", save: true);
 
     protected static VolumeRecord AppRoot(string vm = "work") => Volume($"appvms/{vm}/root", save: false, "vm-templates/debian/root");
 
-    protected async Task Write(OpenVolume open, byte pattern) => Assert.That(await Io(open, $"write -P {pattern} 0 64k"), Is.Zero);
+    protected async Task Write(OpenVolume open, byte pattern, string range = "0 64k") => Assert.That(await Io(open, $"write -P {pattern} {range}"), Is.Zero);
 
-    protected async Task<bool> Reads(OpenVolume open, byte pattern) => await Io(open, $"read -P {pattern} 0 64k") == 0;
+    protected async Task<bool> Reads(OpenVolume open, byte pattern, string range = "0 64k") => await Io(open, $"read -P {pattern} {range}") == 0;
 
     protected async Task Filled(VolumeRecord volume, byte pattern)
     {
@@ -88,6 +111,28 @@ public abstract class PoolFixture
         var same = await Reads(open, pattern);
         await Pool.StopAsync(volume, Token);
         return same;
+    }
+
+    /// <summary>Whether what can be exported begins with a pattern.</summary>
+    protected async Task<bool> Exports(VolumeRecord volume, byte pattern, RevisionId? revision = null)
+    {
+        using var open = await Pool.ExportAsync(volume, revision, Token);
+        return await Reads(open, pattern);
+    }
+
+    protected static byte[] Bytes(byte pattern, long count = Size)
+    {
+        var bytes = new byte[count];
+        bytes.AsSpan().Fill(pattern);
+        return bytes;
+    }
+
+    protected string Script(string body)
+    {
+        var tool = Path.Combine(Top, "tool");
+        File.WriteAllText(tool, "#!/bin/sh\n" + body + "\n");
+        File.SetUnixFileMode(tool, UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        return tool;
     }
 
     protected Task Import(VolumeRecord volume, byte[] data, long? sizeBytes = null) =>
@@ -105,9 +150,9 @@ public abstract class PoolFixture
         foreach (var layer in open.Layers.Reverse())
         {
             var file = $"/proc/{Environment.ProcessId}/fd/{layer.File.DangerousGetHandle()}";
-            image = $$"""{"driver":"qcow2","file":{"driver":"file","filename":"{{file}}"},"backing":{{(image.Length == 0 ? "null" : image)}}}""";
+            image = $$"""{"driver":"{{layer.Format}}","file":{"driver":"file","filename":"{{file}}"}{{(layer.Format == "raw" ? "" : ",\"backing\":" + (image.Length == 0 ? "null" : image))}}}""";
         }
-        var start = new ProcessStartInfo("qemu-io", ["-c", command, "json:" + image]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("qemu-io", [.. open.Layers[0].ReadOnly ? (string[])["-r"] : [], "-c", command, "json:" + image]) { RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync(Token);
         await process.WaitForExitAsync(Token);

@@ -84,7 +84,7 @@ public sealed class Qcow2RunTests : PoolFixture
     [Test]
     public async Task A_volume_that_runs_on_itself_is_no_source_and_one_with_snapshots_does_not_run_on_itself()
     {
-        var source = Volume("appvms/dvm/private", save: true);
+        var source = Volume("appvms/dvm/private", save: true, keep: -1);
         var snapshot = Volume("appvms/disp1/private", save: false, "appvms/dvm/private");
         await Pool.CreateAsync(source, Token);
         using (await Pool.StartAsync(source, Token))

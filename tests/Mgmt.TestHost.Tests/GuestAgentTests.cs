@@ -24,7 +24,7 @@ public sealed class GuestAgentTests
             Assert.That((await agent.ExecuteAsync("guest-ping", null, Second, None)).ValueKind, Is.EqualTo(JsonValueKind.Object));
             Assert.That((await agent.ExecuteAsync("guest-sync", """{"id":123}""", Second, None)).GetInt64(), Is.EqualTo(123));
             Assert.That((await agent.ExecuteAsync("guest-get-osinfo", null, Second, None)).GetProperty("id").GetString(), Is.EqualTo("debian"));
-            Assert.That(info.GetProperty("supported_commands")[0].GetProperty("name").GetString(), Is.EqualTo("guest-get-osinfo"));
+            Assert.That(info.GetProperty("supported_commands")[3].GetProperty("name").GetString(), Is.EqualTo("guest-get-osinfo"));
         });
     }
 
@@ -37,6 +37,23 @@ public sealed class GuestAgentTests
         await Refused(ErrorCode.QubesException, agent.ExecuteAsync("guest-sync", "[", Second, None));
         await Refused(ErrorCode.QubesException, agent.ExecuteAsync("guest-sync", "{}", Second, None));
         await Refused(ErrorCode.QubesException, agent.SendAsync("guest-shutdown", """{"mode":"off"}""", None));
+    }
+
+    [Test]
+    public async Task It_freezes_thaws_and_refuses_other_commands_in_between()
+    {
+        var agent = (await RunAsync(With(_time, delays: "\"freeze\": 50"))).Agent;
+        var freeze = agent.ExecuteAsync("guest-fsfreeze-freeze", null, Second, None);
+        Assert.That(freeze.IsCompleted, Is.False);
+        _time.Advance(50);
+        Assert.That((await freeze).GetInt32(), Is.EqualTo(1));
+        Assert.That((await agent.ExecuteAsync("guest-fsfreeze-status", null, Second, None)).GetString(), Is.EqualTo("frozen"));
+        await Refused(ErrorCode.MgmtUnsupportedError, agent.ExecuteAsync("guest-get-osinfo", null, Second, None));
+        await agent.ExecuteAsync("guest-ping", null, Second, None);
+        Assert.That((await agent.ExecuteAsync("guest-fsfreeze-thaw", null, Second, None)).GetInt32(), Is.EqualTo(1));
+        Assert.That((await agent.ExecuteAsync("guest-fsfreeze-thaw", null, Second, None)).GetInt32(), Is.Zero);
+        Assert.That((await agent.ExecuteAsync("guest-fsfreeze-status", null, Second, None)).GetString(), Is.EqualTo("thawed"));
+        await agent.ExecuteAsync("guest-get-osinfo", null, Second, None);
     }
 
     [Test]

@@ -103,7 +103,8 @@ public sealed partial class DaemonProcess
         return await events.NextAsync("policy-*");
     }
 
-    internal static async Task<byte[]> ReadToEndAsync(Socket socket, CancellationToken cancellation)
+    /// <summary>What comes until the end.</summary>
+    public static async Task<byte[]> ReadToEndAsync(Socket socket, CancellationToken cancellation)
     {
         var whole = new MemoryStream();
         var buffer = new byte[64 * 1024];

@@ -35,6 +35,7 @@ public sealed class ManualTime : TimeProvider
                     return;
                 }
                 _timers.Remove(next);
+                next.Rearm();
             }
             next.Run();
         }
@@ -56,15 +57,28 @@ public sealed class ManualTime : TimeProvider
 
     private sealed class Timer(ManualTime time, TimerCallback callback, object? state) : ITimer
     {
+        private TimeSpan _period = Timeout.InfiniteTimeSpan;
+
         public long Due { get; private set; }
 
         public void Run() => callback(state);
+
+        /// <summary>Under the gate.</summary>
+        public void Rearm()
+        {
+            if (_period > TimeSpan.Zero)
+            {
+                Due += _period.Ticks;
+                time._timers.Add(this);
+            }
+        }
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time._gate)
             {
                 time._timers.Remove(this);
+                _period = period;
                 if (dueTime != Timeout.InfiniteTimeSpan)
                 {
                     Due = time._ticks + dueTime.Ticks;

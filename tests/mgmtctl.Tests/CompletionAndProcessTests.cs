@@ -13,6 +13,11 @@ public sealed class CompletionAndProcessTests
     [TestCase("call a.B w", "work")]
     [TestCase("shutdown work --w", "--wait")]
     [TestCase("ls --js", "--json")]
+    [TestCase("policy graph --s", "--service,--skip-labels,--socket,--source,--svg,--system-info")]
+    [TestCase("policy graph --source w", "work")]
+    [TestCase("policy convert --r", "--rename-legacy")]
+    [TestCase("policy c", "convert")]
+    [TestCase("policy eval mgmt.vm.Start w", "work")]
     [TestCase("wait work --state Ha", "Halted,Halting")]
     [TestCase("agent work ", "info,mail,osinfo,work")]
     public async Task Words_are_completed(string typed, string words, CancellationToken token)
@@ -76,6 +81,17 @@ public sealed class CompletionAndProcessTests
         var program = $"{Path.Combine(AppContext.BaseDirectory, "mgmtctl")} --socket {daemon.Path} ls";
         await RunAsync("bash", ["-c", $"{{ {program}; {program}; }} > {file}"], token);
         Assert.That(await File.ReadAllTextAsync(file, token), Is.EqualTo("work\tAppVM\tRunning\nwork\tAppVM\tRunning\n"));
+    }
+
+    [Test]
+    public async Task Without_graphviz_a_picture_is_refused_by_its_name(CancellationToken token)
+    {
+        var directory = Directory.CreateTempSubdirectory("mgmtctl-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(directory, "vms.json"), "{\"domains\": {}}", token);
+        var program = $"PATH=/nonexistent {Path.Combine(AppContext.BaseDirectory, "mgmtctl")} policy graph --svg --policy-dir {directory} --system-info {directory}/vms.json";
+        var (code, text, error) = await RunAsync("bash", ["-c", program], token);
+        Assert.That((code, text, error), Is.EqualTo((1, "", "mgmtctl: --svg needs the program dot of Graphviz (Debian package graphviz), and it cannot be started\n")));
+        Directory.Delete(directory, recursive: true);
     }
 
     private static async Task<(int Code, string Out, string Error)> RunAsync(string program, string[] args, CancellationToken token)

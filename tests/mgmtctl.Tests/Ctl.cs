@@ -16,6 +16,11 @@ internal sealed class Ctl(string socket)
 
     public string? Input { get; init; }
 
+    /// <summary>What is pressed, when it is written; reading keys without it fails the test.</summary>
+    public Stream? Keys { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
     public int Width { get; init; } = 80;
 
     public Dictionary<string, string> Variables { get; } = new() { ["MGMT_SOCKET"] = socket };
@@ -41,6 +46,7 @@ internal sealed class Ctl(string socket)
             Out = _out,
             Error = _error,
             OpenInput = () => Input is null ? throw new AssertionException("standard input was read") : new MemoryStream(Encoding.UTF8.GetBytes(Input)),
+            OpenKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OutIsTerminal = OutIsTerminal,
             InputIsTerminal = InputIsTerminal,
             ErrorIsTerminal = ErrorIsTerminal,
@@ -48,6 +54,6 @@ internal sealed class Ctl(string socket)
             Variable = name => Variables.GetValueOrDefault(name),
         },
         args,
-        TimeProvider.System,
+        Time,
         token);
 }

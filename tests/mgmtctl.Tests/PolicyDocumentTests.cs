@@ -31,7 +31,7 @@ public sealed partial class PolicyDocumentTests
     }
 
     [Test]
-    public void There_are_three_examples() => Assert.That(Examples().Count(), Is.EqualTo(3));
+    public void There_are_four_examples() => Assert.That(Examples().Count(), Is.EqualTo(4));
 
     private static string Text { get; } = File.ReadAllText(Path.Join(Repository.Root, "docs", "policy.md"));
 

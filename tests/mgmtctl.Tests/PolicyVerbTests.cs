@@ -39,11 +39,15 @@ public sealed class PolicyVerbTests
         Assert.That(shorter, Is.EqualTo(10));
     }
 
-    [Test]
+    [TestCase("{\"policy\": 1}")]
+    [TestCase("{")]
+    [TestCase("{\"policy\": {}, \"requests\": [{\"service\": \"\\ud800\"}]}")]
+    [TestCase("{\"policy\": {\"30-x.policy\": \"\\udc00\"}, \"requests\": []}")]
+    [TestCase("{\"policy\": {\"30-x.policy\": 1}, \"requests\": []}")]
     [CancelAfter(60_000)]
-    public async Task Eval_of_a_line_that_is_no_case_names_the_line(CancellationToken token)
+    public async Task Eval_of_a_line_that_is_no_case_names_the_line(string line, CancellationToken token)
     {
-        var ctl = new Ctl("/nonexistent") { Input = "\n{\"policy\": 1}\n" };
+        var ctl = new Ctl("/nonexistent") { Input = $"\n{line}\n" };
         Assert.That(await ctl.RunAsync(token, "policy", "eval", "--jsonl"), Is.EqualTo(1));
         Assert.That(ctl.Error, Does.StartWith("mgmtctl: Line 2 is no case"));
     }
@@ -124,6 +128,49 @@ public sealed class PolicyVerbTests
         Assert.That((ctl.Out, ctl.Error), Is.EqualTo(("", ctl.Error)));
         Assert.That(ctl.Error, Does.Contain("the VMs are not known"));
     }
+
+    [TestCase("policy lint")]
+    [TestCase("policy eval s work vault")]
+    [TestCase("policy explain s work vault --system-info vms.json")]
+    [TestCase("policy graph")]
+    [TestCase("policy diff .")]
+    [TestCase("policy edit 30-x")]
+    [TestCase("policy convert --legacy-dir .")]
+    [CancelAfter(60_000)]
+    public async Task Without_a_directory_and_without_a_daemon_a_tool_says_so_and_reads_nothing_else(string args, CancellationToken token)
+    {
+        var ctl = new Ctl("/nonexistent");
+        Assert.That(await ctl.RunAsync(token, args.Split(' ')), Is.EqualTo(1));
+        Assert.That((ctl.Out, ctl.Error), Is.EqualTo(("", ctl.Error)));
+        Assert.That(ctl.Error, Does.Contain("/nonexistent"));
+    }
+
+    [Test]
+    public async Task A_graph_is_written_to_a_file_as_a_picture()
+    {
+        Write("etc/30-x.policy", "mgmt.vm.Start * mgmt @tag:secret allow\ns * work vault ask\n");
+        var (ctl, picture) = (new Ctl("/nonexistent"), Path.Join(_directory, "graph.svg"));
+        Assert.That(await RunAsync(ctl, ["policy", "graph", "--svg", "--include-ask", "--output", picture]), Is.Zero, ctl.Error);
+        var svg = await File.ReadAllTextAsync(picture);
+        Assert.That(ctl.Out, Is.Empty);
+        Assert.That(svg, Does.Contain("<svg").And.Contain("mgmt.vm.Start").And.Contain("red").And.Contain("orange"));
+    }
+
+    [TestCase("--source work", "")]
+    [TestCase("--source mgmt", "  \"mgmt\" -> \"vault\" [color=red, label=\"mgmt.vm.Start\"];\n")]
+    [TestCase("--target vault --include-ask --skip-labels", "  \"mgmt\" -> \"vault\" [color=red];\n  \"work\" -> \"vault\" [color=orange];\n")]
+    [TestCase("--service s --service t", "")]
+    public async Task A_graph_shows_what_is_wanted(string options, string edges)
+    {
+        Write("etc/30-x.policy", "mgmt.vm.Start * mgmt @tag:secret allow\ns * work vault ask\n");
+        var ctl = new Ctl("/nonexistent");
+        Assert.That(await RunAsync(ctl, ["policy", "graph", .. options.Split(' ')]), Is.Zero, ctl.Error);
+        Assert.That(ctl.Out, Is.EqualTo($"digraph policy {{\n{edges}}}\n"));
+    }
+
+    [Test]
+    public async Task Two_directories_and_policy_dir_are_wrong_usage_of_diff() =>
+        Assert.That(await RunAsync(new Ctl("/nonexistent"), ["policy", "diff", "a", "b"]), Is.EqualTo(2));
 
     [Test]
     [CancelAfter(60_000)]

@@ -45,7 +45,7 @@ internal sealed class AuditLine
             return;
         }
         _json.WriteString("rule"u8, verdict.Rule);
-        if (!verdict.Allowed)
+        if (!verdict.Allowed || verdict.IsAsk)
         {
             _json.WriteString("reason"u8, verdict.Reason);
         }

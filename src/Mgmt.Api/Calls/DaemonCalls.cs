@@ -69,5 +69,5 @@ public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, S
         ?? throw new MgmtException(ErrorCode.QubesValueError, "No call %s is in flight", text);
 
     private string Line(ActiveCall call) => string.Create(CultureInfo.InvariantCulture,
-        $"{call.Context.Id} method={call.Context.Request.Method} source={call.Context.Source} target={call.Context.Target.Name} age_ms={(long)calls.Age(call).TotalMilliseconds}");
+        $"{call.Context.Id} method={call.Context.Request.Method} source={call.Context.Source} target={call.Context.Target?.Name.Value ?? call.Context.Request.Destination} age_ms={(long)calls.Age(call).TotalMilliseconds}");
 }

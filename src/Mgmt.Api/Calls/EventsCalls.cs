@@ -7,7 +7,7 @@ public sealed class EventsCalls(EventStreams streams) : ICallGroup
     public IEnumerable<CallRow> Rows =>
     [
         new("Events", CallTarget.Any, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.Optional("filter lines `KEY=VALUE`"), CallDialects.Both,
-            "What happens, as it happens: dom0: on the whole host; a VM: to that VM.", Events) { Returns = "EVENT stream", IsStream = true },
+            "What happens, as it happens: dom0: on the whole host; a VM: to that VM.", Events) { Returns = "EVENT stream", IsStream = true, AskIsDenial = true },
     ];
 
     private async ValueTask<ReadOnlyMemory<byte>> Events(CallContext call, CancellationToken cancellation)

@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
+using Mgmt.Policy;
 
 namespace Mgmt.Api;
 
@@ -8,6 +10,9 @@ public sealed class PolicyCalls(PolicyEditor editor) : ICallGroup
 {
     private const int CapBytes = 1024 * 1024;
     private const int MaxTokenBytes = 128;
+    private static readonly PayloadRule Question =
+        PayloadRule.Required("`service=<service>\\nsource=<vm>\\n`, optional `argument=+<arg>\\n`, `target=<vm>\\n`, `value=<value>\\n`, `requested_source=<vm>\\n`");
+
     private const string Warns = "-, or `warning=<text>\\n`";
 
     /// <inheritdoc/>
@@ -16,9 +21,13 @@ public sealed class PolicyCalls(PolicyEditor editor) : ICallGroup
         .. FileRows(false), .. FileRows(true),
         new("policy.GetFiles", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.Required("service"), PayloadRule.None, CallDialects.Mgmt,
             "The files that have a rule for a service, in the order of their rules.", GetFiles) { Returns = "`<name>\\n`, `include/<name>\\n` or `<path>\\n`" },
-        new("policy.Eval", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None,
-            PayloadRule.Required("`service=<call>\\nargument=+<arg>\\nsource=<vm>\\ntarget=<vm>\\n`, optional `value=<value>\\n`"), CallDialects.Mgmt,
-            "What the rules in force say to one question about a management call.", Eval) { Returns = "`decision=allow,deny\\nrule=<file>:<line>\\nreason=<text>\\n`" },
+        new("policy.Eval", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, Question, CallDialects.Mgmt,
+            "What the rules in force say to one question.", Eval) { Returns = "`decision=allow,ask,deny\\nrule=<file>:<line>\\nreason=<text>\\n`" },
+        new("policy.Explain", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, Question, CallDialects.Mgmt,
+            "The same with the deciding line, the rules that nearly matched, and what a tag would change.", Explain)
+            { Returns = "as Eval, then `text=<line>\\n`, `near=<rule>\\t<why>\\t<line>\\n`…, `tag=add,remove\\t<tag>\\t<vm>\\t<decision>\\t<rule>\\t<reason>\\n`…" },
+        new("policy.Export", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
+            "The rules in force as the files they were read from, and the mistakes that keep newer files out.", Export) { Returns = "JSON" },
     ];
 
     // Rule files and includes have the same calls.
@@ -93,9 +102,21 @@ public sealed class PolicyCalls(PolicyEditor editor) : ICallGroup
 
     private ValueTask<ReadOnlyMemory<byte>> Eval(CallContext call, CancellationToken cancellation)
     {
-        var decision = editor.InForce.DecideCall(PolicyQuestion.Parse(call.PayloadText("question"), call.State), new SnapshotDirectory(call.State, null));
-        return new(Content.Text($"decision={(decision.Allowed ? "allow" : "deny")}\nrule={decision.Rule}\nreason={decision.Reason}\n"));
+        var outcome = PolicyOutcome.Of(editor.InForce, Asked(call), new SnapshotDirectory(call.State, null));
+        return new(Content.Text($"decision={outcome.Decision}\nrule={outcome.Rule}\nreason={outcome.Message}\n"));
     }
+
+    private ValueTask<ReadOnlyMemory<byte>> Explain(CallContext call, CancellationToken cancellation) =>
+        new(Content.Text(PolicyExplanationText.Write(PolicyExplanation.Of(editor.InForce, Asked(call), new SnapshotDirectory(call.State, null)))));
+
+    private ValueTask<ReadOnlyMemory<byte>> Export(CallContext call, CancellationToken cancellation)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        PolicyDocument.Write(editor.Current, buffer);
+        return new(Content.Of(buffer));
+    }
+
+    private static PolicyRequest Asked(CallContext call) => PolicyQuestion.Parse(call.PayloadText("question"), call.State);
 
     private static ReadOnlyMemory<byte> Reply(string? warning) => warning is null ? Content.Empty : Content.Text($"warning={warning.ReplaceLineEndings(" ")}\n");
 

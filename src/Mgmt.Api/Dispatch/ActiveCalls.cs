@@ -36,7 +36,9 @@ public sealed class ActiveCalls(TimeProvider clock)
 public sealed class ActiveCall : IDisposable
 {
     private readonly ActiveCalls _owner;
+    private const int Acting = 0, Asking = 1, GivenUp = 2;
     private readonly CancellationTokenSource _cancel;
+    private int _stage;
 
     internal ActiveCall(ActiveCalls owner, CallContext context, long began, CancellationToken daemon)
     {
@@ -61,10 +63,25 @@ public sealed class ActiveCall : IDisposable
     /// <summary>Whether somebody asked for its end.</summary>
     public bool WasCancelled { get; private set; }
 
+    /// <summary>The call waits for somebody's answer: nothing has begun, so it may be cancelled whatever it is.</summary>
+    internal void BeginAsking() => Interlocked.CompareExchange(ref _stage, Asking, Acting);
+
+    /// <summary>The answer is there and the call begins, unless it was cancelled before: OperationCanceledException.</summary>
+    internal void EndAsking()
+    {
+        if (Interlocked.CompareExchange(ref _stage, Acting, Asking) != Asking)
+        {
+            // Somebody is about to cancel it, and was told that it is.
+            WasCancelled = true;
+            _cancel.Cancel();
+        }
+        Token.ThrowIfCancellationRequested();
+    }
+
     /// <summary>Asks for its end; false when it cannot be cancelled.</summary>
     public bool Cancel()
     {
-        if (!IsCancellable)
+        if (Interlocked.CompareExchange(ref _stage, GivenUp, Asking) != Asking && !IsCancellable)
         {
             return false;
         }

@@ -48,7 +48,7 @@ public sealed class CallContext
     /// <summary>Where events go, for calls that yield them.</summary>
     public IEventSink? Events { get; internal set; }
 
-    /// <summary>The VM the call is for; known to exist and to be of the right kind.</summary>
+    /// <summary>The VM the call is for; known to exist and to be of the right kind. Null until the policy has allowed the call.</summary>
     public VmRecord Target { get; internal set; } = null!;
 
     /// <summary>Whether the caller speaks <c>mgmt.</c>.</summary>

@@ -21,5 +21,5 @@ public static class CallerRights
         }
     }
 
-    private static bool IsDom0(string source) => source is "dom0" or "@adminvm" or "@default" || (SnapshotDirectory.IsUuid(source) && Guid.TryParse(source.AsSpan(5), out var uuid) && uuid == Guid.Empty);
+    internal static bool IsDom0(string source) => source is "dom0" or "@adminvm" or "@default" || (SnapshotDirectory.IsUuid(source) && Guid.TryParse(source.AsSpan(5), out var uuid) && uuid == Guid.Empty);
 }

@@ -7,7 +7,7 @@ namespace Mgmt.Api;
 /// A call's way: known? shaped as its row says? allowed? target there and of the right kind? then its handler, the audit line,
 /// the reply. Whatever happens, there is a result.
 /// </summary>
-public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate policy, PolicyNotices notices, AuditLog audit, ActiveCalls calls, TimeProvider clock, ILogger<Dispatcher> log)
+public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate policy, CallAsking asking, PolicyNotices notices, AuditLog audit, ActiveCalls calls, TimeProvider clock, ILogger<Dispatcher> log)
 {
     /// <summary>
     /// Looks at a header before the payload is read. Never throws; what is wrong with it becomes the call's result.
@@ -54,6 +54,11 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             }
             target = Targets.Asked(call.State, call.Request);
             verdict = policy.Decide(call, target);
+            if (verdict.IsAsk)
+            {
+                active = calls.Enter(call, cancellation);
+                verdict = await asking.SettleAsync(call, target, verdict, active);
+            }
             notices.Tell(call, target, verdict);
             if (!verdict.Allowed)
             {
@@ -61,7 +66,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             }
             call.Target = Targets.Resolve(call.State, call.Row, call.Request, target);
             call.Events = input.Events is { } sink ? new AuditedSink(sink, () => Note(session, target, verdict, "stream")) : null;
-            active = calls.Enter(call, cancellation);
+            active ??= calls.Enter(call, cancellation);
             var content = await ActAsync(call, active, input);
             return Finish(session, target, verdict, "OK", new(content, null, call.Row.IsStream));
         }

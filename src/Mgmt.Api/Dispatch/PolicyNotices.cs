@@ -32,8 +32,17 @@ public sealed class PolicyNotices : IAsyncDisposable
     {
         if (verdict.Notify)
         {
+            Tell(call.Source, target, call.Request.Method, verdict);
+        }
+    }
+
+    /// <summary>The same for what is no call of ours. Everything is printable ASCII.</summary>
+    internal void Tell(string source, string target, string service, PolicyVerdict verdict)
+    {
+        if (verdict.Notify)
+        {
             _queue.Writer.TryWrite(MgmtEvent.Global("policy-notify",
-                ("source", call.Source), ("target", target), ("service", call.Request.Method), ("argument", "+" + verdict.Question.Argument),
+                ("source", source), ("target", target), ("service", service), ("argument", "+" + verdict.Question.Argument),
                 ("decision", verdict.Allowed ? "allow" : "deny"), ("rule", verdict.Rule)));
         }
     }

@@ -5,10 +5,10 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>
-/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>host</c> (what the backend says of it), <c>policy</c>, <c>machined</c>, <c>storage</c>, <c>vms</c> (those that run or have
+/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>host</c> (what the backend says of it), <c>policy</c>, <c>ask</c> (agents and pending questions), <c>machined</c>, <c>storage</c>, <c>vms</c> (those that run or have
 /// faults) and <c>notes</c> (sentences about what is not there).
 /// </summary>
-public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStore policy, IVmBackend backend, IMachineRegistry machines, PoolSet pools, AuditLog audit, EventStreams streams, ActiveCalls calls, TimeProvider clock)
+public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStore policy, IVmBackend backend, IMachineRegistry machines, PoolSet pools, AuditLog audit, EventStreams streams, ActiveCalls calls, PendingQuestions questions, TimeProvider clock)
 {
     /// <summary>Writes it.</summary>
     public void Write(Utf8JsonWriter json, HostState state)
@@ -16,6 +16,7 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
         json.WriteStartObject();
         WriteDaemon(json);
         WritePolicy(json);
+        WriteAsk(json);
         WriteMachined(json);
         WriteStorage(json, state);
         WriteVms(json, state);
@@ -63,6 +64,15 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
             json.WriteStringValue($"{error.File}:{error.Line}: {error.Message}");
         }
         json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private void WriteAsk(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("ask");
+        json.WriteNumber("agents", questions.AgentCount);
+        json.WriteNumber("agent_sockets", questions.SocketCount);
+        json.WriteNumber("pending", questions.Count);
         json.WriteEndObject();
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mgmt.State;
 
 namespace Mgmt.Api;
@@ -30,6 +31,34 @@ internal static class LifecycleChanges
     {
         var vm = change.State.Get(name);
         change.PutVm(vm with { Status = vm.Status with { State = VmState.Running, Run = vm.Status.Run is { } run ? run with { StartedAt = change.Now } : null } });
+    }
+
+    /// <summary>Why its processors stopped by themselves; over when they run again.</summary>
+    private static readonly ImmutableArray<string> StopFaults = ["guest-panicked", "io-error", "no-space"];
+
+    /// <summary>Its processors run again.</summary>
+    internal static void SetRunsAgain(this IStateTransaction change, VmName name)
+    {
+        change.SetState(name, VmState.Running);
+        foreach (var fault in StopFaults)
+        {
+            change.SetFault(name, fault, false);
+        }
+    }
+
+    /// <summary>Writes down that the guest of a run may be frozen, or is known not to be; false when that run is over.</summary>
+    internal static bool SetFrozen(this IStateTransaction change, VmSession session, DateTimeOffset? since)
+    {
+        if (session.HasEnded || change.State.Find(session.Name) is not { Status.Run: { } run } vm || run.StartGuid != session.Vm.Run.StartGuid)
+        {
+            return false;
+        }
+        change.PutVm(vm with { Status = vm.Status with { Run = run with { FrozenAt = since } } });
+        if (since is null)
+        {
+            change.SetFault(session.Name, GuestFreeze.Overdue, false);
+        }
+        return true;
     }
 
     internal static void SetAgent(this IStateTransaction change, VmName name, AgentState agent)

@@ -10,6 +10,8 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
     internal const string Unreachable = "unreachable";
 
+    private readonly GuestFreeze _freeze = new(services);
+
     /// <summary>Tries every VM once; those that do not answer go on being tried until the token ends. The returned task is that.</summary>
     public async Task<Task> AdoptAllAsync(CancellationToken cancellation)
     {
@@ -115,7 +117,7 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
                 change.Emit(MgmtEvent.Of(name, "domain-start", ("start_guid", running.Run.StartGuid.ToString("D"))));
             }
         }, CancellationToken.None);
-        watcher.Watch(name, running);
+        _freeze.Recover(watcher.Watch(name, running));
         Log.Adopted(services.Log, name, running.Run.Pid, running.InitialState);
     }
 }

@@ -29,6 +29,12 @@ public sealed class VmSession(VmName name, IRunningVm vm)
 
     internal ShutdownOperation? Shutdown { get; set; }
 
+    /// <summary>Thaws its guest, when that was frozen.</summary>
+    internal Task Thawing { get; set; } = Task.CompletedTask;
+
+    /// <summary>How often its processors stopped by themselves. Changed and compared within transactions only.</summary>
+    internal int OwnStops { get; set; }
+
     internal void MarkHandled() => _handled.TrySetResult();
 
     internal void MarkFailed(Exception error)

@@ -132,8 +132,26 @@ public sealed class VmStopper(LifecycleServices services, VmWatcher watcher)
     private async Task ContinueAsync(VmName name, VmSession session)
     {
         await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-unpaused")), CancellationToken.None);
+        var stops = session.OwnStops;
         await session.Vm.ContinueAsync(CancellationToken.None);
-        await ChangeAsync(session, VmState.Running, "domain-unpaused");
+        var changed = await services.Store.ApplyAsync(change =>
+        {
+            if (session.HasEnded)
+            {
+                return false;
+            }
+            // What stopped again at once, as with a disk that is still full, and is told so already, does not run.
+            if (session.OwnStops == stops)
+            {
+                change.SetRunsAgain(name);
+                change.Emit(MgmtEvent.Of(name, "domain-unpaused"));
+            }
+            return true;
+        }, CancellationToken.None);
+        if (!changed)
+        {
+            throw NotStarted(name);
+        }
     }
 
     /// <summary>ERRORS: QubesVMNotStartedError when it ended meanwhile: then its end says what its state is.</summary>

@@ -62,7 +62,7 @@ public sealed class VmWatcher(LifecycleServices services)
     {
         VmSignal.AgentChanged agent => services.Store.ApplyAsync(change => change.SetAgent(session.Name, agent.State), CancellationToken.None),
         VmSignal.FaultChanged fault => services.Store.ApplyAsync(change => change.SetFault(session.Name, fault.Fault, fault.Set), CancellationToken.None),
-        VmSignal.Stopped stopped => services.Store.ApplyAsync(change => StoppedByItself(change, session.Name, stopped.Reason), CancellationToken.None),
+        VmSignal.Stopped stopped => services.Store.ApplyAsync(change => StoppedByItself(change, session, stopped.Reason), CancellationToken.None),
         VmSignal.Resumed => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-unpaused"), CancellationToken.None),
         VmSignal.SuspendedByGuest => services.Store.ApplyAsync(change =>
         {
@@ -74,8 +74,10 @@ public sealed class VmWatcher(LifecycleServices services)
         _ => Task.CompletedTask,
     };
 
-    private static void StoppedByItself(IStateTransaction change, VmName name, string reason)
+    private static void StoppedByItself(IStateTransaction change, VmSession session, string reason)
     {
+        var name = session.Name;
+        session.OwnStops++;
         change.SetState(name, VmState.Paused);
         if (reason != "outside")
         {
@@ -86,11 +88,7 @@ public sealed class VmWatcher(LifecycleServices services)
 
     private static void RunsAgain(IStateTransaction change, VmName name, string happened)
     {
-        change.SetState(name, VmState.Running);
-        foreach (var fault in change.State.Find(name)?.Status.Faults.Where(f => f != "machined") ?? [])
-        {
-            change.SetFault(name, fault, false);
-        }
+        change.SetRunsAgain(name);
         change.Emit(MgmtEvent.Of(name, happened));
     }
 

@@ -27,12 +27,16 @@ public sealed class PolicyEditor : IDisposable
     {
         // As the loader has them, so that the paths of files compare.
         _folder = new([.. directories.Select(d => d with { Path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(d.Path)) })]);
-        _check = new(_folder, options);
+        // What a caller writes may not make the daemon read, and quote, files elsewhere on the host.
+        _check = new(_folder, options with { ConfineIncludes = true });
         _history = new(historyDirectory, clock);
         _policy = policy;
     }
 
     internal PolicySet InForce => _policy.Current.Set;
+
+    /// <summary>The set in force, and what is wrong with the files if it is an older one.</summary>
+    internal PolicySnapshot Current => _policy.Current;
 
     /// <summary>The names of the files, ordinally.</summary>
     internal IReadOnlyList<string> List(bool includes) => Disk(() => _folder.List(includes).ToList());

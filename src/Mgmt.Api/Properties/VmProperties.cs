@@ -46,9 +46,10 @@ internal static partial class VmProperties
 
     private static bool Every(VmClass c) => true;
 
-    private static string Icon(PropertyScope scope)
+    private static string Icon(PropertyScope scope) => IconOf(scope.Vm!);
+
+    internal static string IconOf(VmRecord vm)
     {
-        var vm = scope.Vm!;
         var kind = vm.Class switch
         {
             VmClass.AdminVM => "adminvm",

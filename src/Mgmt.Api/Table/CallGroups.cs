@@ -6,11 +6,11 @@ public static class CallGroups
     /// <summary>The groups over what they work with.</summary>
     public static IEnumerable<ICallGroup> Make(
         LifecycleServices services, VmMaker maker, VmStarter starter, VmStopper stopper, PropertyTable properties, PropertyWriter writer,
-        EventStreams streams, DaemonFacts facts, StatusReport status, ActiveCalls calls, PolicyEditor policyFiles) =>
+        EventStreams streams, DaemonFacts facts, StatusReport status, ActiveCalls calls, PolicyEditor policyFiles, PendingQuestions questions, PolicyGate policy) =>
     [
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
-        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles),
+        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
     ];
 
     /// <summary>The table for reading only, as the generator does: its handlers have nothing to work with and are never called.</summary>
@@ -20,7 +20,7 @@ public static class CallGroups
         [
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!), new FeatureCalls(null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
-            new PolicyCalls(null!),
+            new PolicyCalls(null!), new AskCalls(null!, null!),
         ];
         return new CallTable(groups);
     }

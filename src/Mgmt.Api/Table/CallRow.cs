@@ -27,6 +27,9 @@ public sealed record CallRow(
     /// <summary>What the policy is asked instead of the argument as it came (a size in it is not the policy's business).</summary>
     public Func<string, string>? AskedArgument { get; init; }
 
+    /// <summary>Whether an ask counts as a deny: of calls whose answer goes on being asked about (events), and of those that answer questions themselves.</summary>
+    public bool AskIsDenial { get; init; }
+
     /// <summary>Whether the call yields events instead of one reply.</summary>
     public bool IsStream { get; init; }
 

@@ -2,8 +2,8 @@ namespace Mgmt.Core;
 
 /// <summary>
 /// <code>
-/// behaviour = { delays?: { start?, agent?, shutdown?, pause?, kill?, launch?, adopt? }, faults?: faults }     delays in ms
-/// faults    = { launch?, continue?: "fails: " MESSAGE, shutdown?: "ignored", agent?: "absent" | "silent", lost-after-ms?, crash-after-ms?: MS,
+/// behaviour = { delays?: { start?, agent?, shutdown?, pause?, kill?, launch?, adopt?, copy?, freeze? }, faults?: faults }     delays in ms
+/// faults    = { launch?, continue?, copy?: "fails: " MESSAGE, shutdown?: "ignored", agent?: "absent" | "silent", lost-after-ms?, crash-after-ms?: MS,
 ///               machined?: WORD, storage?: { create?, start?, stop?, import?: MESSAGE, no-space?: BOOL } }
 /// </code>
 /// What is not there is as the default says; null takes a fault of the default away.
@@ -25,7 +25,7 @@ internal static class BehaviourReader
 
     private static VmDelays Delays(DocumentNode node, VmDelays byDefault)
     {
-        var fields = node.Fields("start", "agent", "shutdown", "pause", "kill", "launch", "adopt");
+        var fields = node.Fields("start", "agent", "shutdown", "pause", "kill", "launch", "adopt", "copy", "freeze");
         return new VmDelays
         {
             Start = Or(fields, "start", byDefault.Start, Milliseconds),
@@ -34,17 +34,20 @@ internal static class BehaviourReader
             Pause = Or(fields, "pause", byDefault.Pause, Milliseconds),
             Kill = Or(fields, "kill", byDefault.Kill, Milliseconds),
             Launch = Or(fields, "launch", byDefault.Launch, Milliseconds),
+            Copy = Or(fields, "copy", byDefault.Copy, Milliseconds),
+            Freeze = Or(fields, "freeze", byDefault.Freeze, Milliseconds),
             Adopt = Or(fields, "adopt", byDefault.Adopt, Milliseconds),
         };
     }
 
     private static VmFaults Faults(DocumentNode node, VmFaults byDefault)
     {
-        var fields = node.Fields("launch", "continue", "shutdown", "agent", "lost-after-ms", "crash-after-ms", "machined", "storage");
+        var fields = node.Fields("launch", "continue", "copy", "shutdown", "agent", "lost-after-ms", "crash-after-ms", "machined", "storage");
         return new VmFaults
         {
             Launch = Or(fields, "launch", byDefault.Launch, OrNull(Failure)),
             Continue = Or(fields, "continue", byDefault.Continue, OrNull(Failure)),
+            Copy = Or(fields, "copy", byDefault.Copy, OrNull(Failure)),
             IgnoresShutdown = Or(fields, "shutdown", byDefault.IgnoresShutdown, Ignored),
             Agent = Or(fields, "agent", byDefault.Agent, Agent),
             LostAfter = Or(fields, "lost-after-ms", byDefault.LostAfter, n => n.IsNull ? null : Milliseconds(n)),

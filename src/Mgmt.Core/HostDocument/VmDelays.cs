@@ -15,6 +15,10 @@ public sealed record VmDelays
     public TimeSpan Kill { get; init; }
     /// <summary>Until the process is made.</summary>
     public TimeSpan Launch { get; init; }
+    /// <summary>For a disk to be copied while the VM runs.</summary>
+    public TimeSpan Copy { get; init; }
+    /// <summary>For the agent to freeze the guest's file systems.</summary>
+    public TimeSpan Freeze { get; init; }
     /// <summary>Until it is known whether a process is still there.</summary>
     public TimeSpan Adopt { get; init; }
 }

@@ -9,6 +9,8 @@ public sealed record VmFaults
     public string? Continue { get; init; }
     /// <summary>The guest ignores the agent's shutdown and the power button.</summary>
     public bool IgnoresShutdown { get; init; }
+    /// <summary>Copying a disk while the VM runs fails at the end with this message (StoragePoolException).</summary>
+    public string? Copy { get; init; }
     /// <summary>What is wrong with the guest agent.</summary>
     public AgentFault Agent { get; init; }
     /// <summary>The agent falls silent for good so long after it began to answer.</summary>

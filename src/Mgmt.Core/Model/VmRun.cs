@@ -20,4 +20,6 @@ public sealed record VmRun
     public string Directory { get; init; } = "";
     /// <summary>The name at systemd-machined, or the scope's unit name, or empty.</summary>
     public string Machine { get; init; } = "";
+    /// <summary>Since when its guest's file systems may be frozen by us; written down before the guest is asked, removed when they are known to be thawed.</summary>
+    public DateTimeOffset? FrozenAt { get; init; }
 }

@@ -13,16 +13,19 @@ internal sealed class RuleIndex
 
     // service -> argument -> call number; the argument "*" stands for any (an argument of a request begins with +).
     private readonly Dictionary<string, Dictionary<string, int>> _calls = new(StringComparer.Ordinal);
-    // (call, source token) -> number of the pair and its first rule
-    private readonly Dictionary<ulong, (int Pair, int First)> _sources = [];
+    // (call, source token) -> number of the pair
+    private readonly KeyTable _sources;
+    // pair -> its first rule
+    private readonly List<int> _first;
     // (pair, target token) -> first rule
-    private readonly Dictionary<ulong, int> _targets = [];
+    private readonly KeyTable _targets;
     private int _nextCall = AnyCall + 1;
 
     public RuleIndex(ReadOnlySpan<Rule> rules, bool fold)
     {
-        _sources.EnsureCapacity(rules.Length);
-        _targets.EnsureCapacity(rules.Length);
+        _sources = new KeyTable(rules.Length);
+        _first = new List<int>(rules.Length);
+        _targets = new KeyTable(rules.Length);
         for (var order = 0; order < rules.Length; order++)
             Add(rules[order], order, fold);
     }
@@ -64,11 +67,11 @@ internal sealed class RuleIndex
     {
         foreach (var source in sources.Ids)
         {
-            if (!_sources.TryGetValue(Key(call, source), out var entry) || entry.First >= best)
+            if (!_sources.TryGet(Key(call, source), out var pair) || _first[pair] >= best)
                 continue;
             foreach (var target in targets.Ids)
             {
-                if (_targets.TryGetValue(Key(entry.Pair, target), out var order) && order < best)
+                if (_targets.TryGet(Key(pair, target), out var order) && order < best)
                     best = order;
             }
         }
@@ -77,10 +80,10 @@ internal sealed class RuleIndex
     private void Add(Rule rule, int order, bool fold)
     {
         var call = rule.Service is null ? AnyCall : CallNumber(rule.Service, rule.Argument ?? "*", fold);
-        var source = Key(call, Ids.Add(rule.Source));
-        if (!_sources.TryGetValue(source, out var entry))
-            _sources[source] = entry = (_sources.Count, order);
-        _targets.TryAdd(Key(entry.Pair, Ids.Add(rule.Target)), order);
+        var pair = _sources.TryAdd(Key(call, Ids.Add(rule.Source)), _first.Count);
+        if (pair == _first.Count)
+            _first.Add(order);
+        _targets.TryAdd(Key(pair, Ids.Add(rule.Target)), order);
     }
 
     private int CallNumber(string service, string argument, bool fold)

@@ -11,8 +11,14 @@ internal sealed class TokenIds
 
     private const int FirstValued = 5;
 
-    private readonly Dictionary<string, int>[] _byKind = [.. Enumerable.Range(0, (int)TokenKind.DispVmTag + 1).Select(_ => new Dictionary<string, int>(StringComparer.Ordinal))];
+    private readonly Dictionary<string, int>[] _byKind = new Dictionary<string, int>[(int)TokenKind.DispVmTag + 1];
     private int _next = FirstValued;
+
+    public TokenIds()
+    {
+        for (var kind = 0; kind < _byKind.Length; kind++)
+            _byKind[kind] = new Dictionary<string, int>(StringComparer.Ordinal);
+    }
 
     public bool Has(TokenKind kind) => _byKind[(int)kind].Count > 0;
 

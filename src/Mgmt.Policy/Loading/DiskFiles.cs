@@ -23,6 +23,18 @@ internal sealed class DiskFiles : IPolicyFiles
         }
     }
 
+    public IReadOnlyList<string> LeadingNowhere(string directory)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(directory, "*", Everything).Where(path => new FileInfo(path).LinkTarget is not null && !IsRegularFile(path)).Select(path => Path.GetFileName(path))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
     public string Resolve(string path) => NativePath.Resolve(path);
 
     public FileStatus Read(string path, out ReadOnlyMemory<byte> bytes)

@@ -10,6 +10,9 @@ namespace Mgmt.Policy;
 /// <param name="Depth">How many files stand around it.</param>
 internal sealed record FileContext(string Path, string Display, string Directory, bool Outside, CallPattern? Service, FileContext? Outer, int Depth)
 {
+    /// <summary>Whether `!compat-4.0` led here.</summary>
+    public bool IsLegacy { get; init; }
+
     public bool Encloses(string path)
     {
         for (var file = this; file is not null; file = file.Outer)

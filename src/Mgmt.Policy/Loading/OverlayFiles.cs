@@ -14,6 +14,8 @@ internal sealed class OverlayFiles(IPolicyFiles inner, string changedPath, ReadO
         return FileStatus.Found;
     }
 
+    public IReadOnlyList<string> LeadingNowhere(string directory) => [.. inner.LeadingNowhere(directory).Where(name => Path.Join(directory, name) != changedPath)];
+
     // A change replaces a link that stands there.
     public string Resolve(string path) => path == changedPath ? Path.Join(inner.Resolve(Path.GetDirectoryName(path)!), Path.GetFileName(path)) : inner.Resolve(path);
 

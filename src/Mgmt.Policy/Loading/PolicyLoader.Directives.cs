@@ -83,7 +83,7 @@ internal sealed partial class PolicyLoader
             .OrderBy(call => call.Service, StringComparer.Ordinal)
             .ThenBy(call => call.Argument is null)
             .ThenBy(call => call.Argument, StringComparer.Ordinal);
-        var context = file with { Directory = directory };
+        var context = file with { Directory = directory, IsLegacy = true };
         foreach (var call in calls)
         {
             var path = Path.Join(directory, call.Service + call.Argument);
@@ -111,6 +111,7 @@ internal sealed partial class PolicyLoader
                 Target = target,
                 Action = PolicyAction.Deny,
                 Notify = true,
+                IsLegacy = true,
             });
         }
     }
@@ -125,7 +126,7 @@ internal sealed partial class PolicyLoader
         Watch(path);
         if (Refuse(file, path, display, outside) is { } refusal)
             return refusal;
-        LoadFile(new FileContext(path, display, file.Directory, outside, call, file, file.Depth + 1), new PolicyDiagnostic(file.Display, number, column, ""));
+        LoadFile(new FileContext(path, display, file.Directory, outside, call, file, file.Depth + 1) { IsLegacy = file.IsLegacy }, new PolicyDiagnostic(file.Display, number, column, ""));
         return null;
     }
 

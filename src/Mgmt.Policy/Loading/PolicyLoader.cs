@@ -8,7 +8,7 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
     private readonly DiagnosticList _diagnostics = new();
     private readonly List<Rule> _rules = [];
     private readonly List<PolicyFile> _inputs = [];
-    private readonly Dictionary<string, (FileStatus Status, ReadOnlyMemory<byte> Bytes)> _read = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, FileContent> _read = new(StringComparer.Ordinal);
     private readonly HashSet<string> _includeDirectories = new(StringComparer.Ordinal);
     private readonly HashSet<string> _listed = new(StringComparer.Ordinal);
     private readonly PolicyPlaces _places = new(source, options.LegacyDirectory);
@@ -18,8 +18,10 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
 
     public PolicyLoad Load()
     {
-        foreach (var (name, directory) in TopLevelFiles())
+        var files = TopLevelFiles();
+        foreach (var name in files.Keys.Order(StringComparer.Ordinal))
         {
+            var directory = files[name];
             var path = Path.Join(directory, name);
             // A link is the administrator's choice, and yet what lies elsewhere is not shown to those who may only change the policy.
             var outside = options.ConfineIncludes && _places.IsOutside(path);
@@ -31,14 +33,15 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
         if (options.BuiltinRule)
             _rules.Add(BuiltinRule());
         ImmutableArray<Rule> rules = [.. _rules];
-        var set = errors.IsEmpty ? new PolicySet(rules, inputs, options) : null;
-        return new PolicyLoad(set, rules, errors, inputs, [.. _listed], [.. _includeDirectories]);
+        ImmutableArray<string> listed = [.. _listed];
+        var set = errors.IsEmpty ? new PolicySet(rules, new PolicyOrigin(source.Directories, inputs, listed), options) : null;
+        return new PolicyLoad(set, rules, errors, inputs, listed, [.. _includeDirectories]);
     }
 
-    // The union of the directories by file name, the first directory winning, in the order of the names.
-    private SortedDictionary<string, string> TopLevelFiles()
+    // The union of the directories by file name, the first directory winning.
+    private Dictionary<string, string> TopLevelFiles()
     {
-        var files = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var files = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var directory in source.Directories)
         {
             var status = source.Files.List(directory.Path, out var names);
@@ -56,7 +59,7 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
         return files;
     }
 
-    private void AddTopLevelFile(SortedDictionary<string, string> files, string directory, string name)
+    private void AddTopLevelFile(Dictionary<string, string> files, string directory, string name)
     {
         if (PolicyFileNames.IsValid(name))
             files.TryAdd(name, directory);
@@ -83,14 +86,14 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
             LoadLines(file, bytes.Span);
     }
 
-    private (FileStatus Status, ReadOnlyMemory<byte> Bytes) Read(FileContext file)
+    private FileContent Read(FileContext file)
     {
         if (_read.TryGetValue(file.Path, out var known))
             return known;
         var status = source.Files.Read(file.Path, out var bytes);
         if (status == FileStatus.Found)
-            _inputs.Add(new PolicyFile(file.Path, file.Display, bytes));
-        return _read[file.Path] = (status, bytes);
+            _inputs.Add(new PolicyFile(file.Path, file.Display, bytes, _places.IsOutside(file.Path)));
+        return _read[file.Path] = new FileContent(status, bytes);
     }
 
     private void LoadLines(FileContext file, ReadOnlySpan<byte> bytes)
@@ -139,7 +142,7 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
 
     private RuleError? AddRule(ref Words words, CallPattern call, FileContext file, int number)
     {
-        var error = RuleParser.Parse(ref words, call, file.Display, number, _pool, out var rule);
+        var error = RuleParser.Parse(ref words, call, file, number, _pool, out var rule);
         if (rule is not null)
             _rules.Add(rule);
         return error;
@@ -168,4 +171,6 @@ internal sealed partial class PolicyLoader(PolicySource source, PolicyOptions op
         Target = new Token(TokenKind.Any, "", "*"),
         Action = PolicyAction.Allow,
     };
+
+    private sealed record FileContent(FileStatus Status, ReadOnlyMemory<byte> Bytes);
 }

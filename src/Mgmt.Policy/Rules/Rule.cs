@@ -32,6 +32,9 @@ internal sealed class Rule
     public bool Notify { get; init; }
     public bool Autostart { get; init; } = true;
 
+    /// <summary>Whether it is there because of `!compat-4.0`.</summary>
+    public bool IsLegacy { get; init; }
+
     /// <summary>`FILE:LINE`, or `FILE:None` as qrexec has it for a rule without a line.</summary>
     public string Text => _text ??= Line == 0 ? $"{File}:None" : string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}");
 

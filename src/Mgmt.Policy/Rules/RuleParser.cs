@@ -5,7 +5,7 @@ namespace Mgmt.Policy;
 internal static class RuleParser
 {
     /// <summary>Parses what follows the call pattern; the words stand before the source.</summary>
-    public static RuleError? Parse(ref Words words, CallPattern call, string file, int line, WordPool pool, out Rule? rule)
+    public static RuleError? Parse(ref Words words, CallPattern call, FileContext file, int line, WordPool pool, out Rule? rule)
     {
         rule = null;
         words.TryNext(out var word);
@@ -29,7 +29,7 @@ internal static class RuleParser
             return new RuleError(targetColumn, "allow for the target @default says nowhere to go: expected target=");
         rule = new Rule
         {
-            File = file,
+            File = file.Display,
             Line = line,
             Service = call.Service,
             Argument = call.Argument,
@@ -41,6 +41,7 @@ internal static class RuleParser
             User = parameters?.User,
             Notify = parameters?.Notify ?? action == PolicyAction.Deny,
             Autostart = parameters?.Autostart ?? true,
+            IsLegacy = file.IsLegacy,
         };
         return null;
     }

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace Mgmt.Policy;
 
-// file    = "mgmt-policy 1" LF "digest " HEX LF "time " ISO8601 LF *("directory " PATH LF) *("listed " PATH LF) *( "file " LENGTH SP PATH LF BYTES LF )
+// file    = "mgmt-policy 1" LF "digest " HEX LF "time " ISO8601 LF *("directory " PATH LF) *("listed " PATH LF) *("outside " PATH LF) *( "file " LENGTH SP PATH LF BYTES LF )
 /// <summary>The last good set on disk: its files as they were, so that it can be loaded again without them.</summary>
 internal sealed class LastGoodFile(string path)
 {
@@ -22,6 +22,8 @@ internal sealed class LastGoodFile(string path)
             WriteLine(buffer, $"directory {directory.Path}");
         foreach (var directory in load.Listed)
             WriteLine(buffer, $"listed {directory}");
+        foreach (var file in load.Inputs.Where(file => file.Outside))
+            WriteLine(buffer, $"outside {file.FullPath}");
         foreach (var file in load.Inputs)
         {
             WriteLine(buffer, string.Create(CultureInfo.InvariantCulture, $"file {file.Bytes.Length} {file.FullPath}"));
@@ -67,6 +69,7 @@ internal sealed class LastGoodFile(string path)
         var digest = "";
         DateTimeOffset? time = null;
         var listed = new List<string>();
+        var outside = new HashSet<string>(StringComparer.Ordinal);
         var directories = new List<PolicyDirectory>();
         var files = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         if (!TryLine(ref bytes, out var line) || line != Magic)
@@ -82,6 +85,8 @@ internal sealed class LastGoodFile(string path)
                 time = DateTimeOffset.TryParse(value, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var parsed) ? parsed : null;
             else if (line.StartsWith("listed /", StringComparison.Ordinal))
                 listed.Add(value);
+            else if (line.StartsWith("outside /", StringComparison.Ordinal))
+                outside.Add(value);
             else if (line.StartsWith("directory /", StringComparison.Ordinal))
                 directories.Add(new PolicyDirectory(value));
             else if (line.StartsWith("file ", StringComparison.Ordinal) && !TryFile(ref bytes, value, files))
@@ -89,11 +94,16 @@ internal sealed class LastGoodFile(string path)
         }
         if (time is null)
             return null;
-        var kept = new MemoryFiles(files, listed.Concat(directories.Select(directory => directory.Path)).ToHashSet(StringComparer.Ordinal));
-        // What is kept was read while includes were checked; where links led is not kept.
-        var load = new PolicyLoader(new PolicySource([.. directories], kept), options with { ConfineIncludes = false }).Load();
+        var kept = new MemoryFiles(files, listed.Concat(directories.Select(directory => directory.Path)).ToHashSet(StringComparer.Ordinal)) { LinkedOut = outside };
+        return Reload(new PolicySource([.. directories], kept), options, digest, time.Value, out problem);
+    }
+
+    // What is kept was read while includes were checked.
+    private static LastGoodSet? Reload(PolicySource source, PolicyOptions options, string digest, DateTimeOffset time, out string? problem)
+    {
+        var load = new PolicyLoader(source, options with { ConfineIncludes = false }).Load();
         problem = load.Set?.Digest == digest ? null : "its content and its digest differ";
-        return problem is null ? new LastGoodSet(load.Set!, time.Value) : null;
+        return problem is null ? new LastGoodSet(load.Set!, time) : null;
     }
 
     private static bool TryFile(ref ReadOnlyMemory<byte> bytes, string header, Dictionary<string, ReadOnlyMemory<byte>> files)

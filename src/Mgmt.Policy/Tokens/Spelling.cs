@@ -23,6 +23,6 @@ internal static class Spelling
     /// <summary>A word for a message: cut short, because a line may be a megabyte.</summary>
     public static string Quote(ReadOnlySpan<char> word) => word.Length <= 80 ? $"'{word}'" : $"'{word[..80]}…'";
 
-    // Python's white space, which the language is defined by: .NET's and the four separators 1C-1F.
-    public static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
+    /// <summary>Python's white space, which the language is defined by: .NET's and the four separators 1C-1F.</summary>
+    public static bool IsSpace(char c) => c < 0x80 ? c is ' ' or (>= '\t' and <= '\r') or (>= '\x1c' and <= '\x1f') : char.IsWhiteSpace(c);
 }

@@ -23,14 +23,18 @@ internal static class TokenParser
             return $"nothing follows {word}: expected {Expected(column)}";
         if (prefixLength > 0 && value.StartsWith('@') && kind != TokenKind.Uuid)
             return $"invalid {Describe(column)} {Spelling.Quote(word)}: expected {Expected(column)}";
-        var valued = kind is TokenKind.Name || prefixLength > 0;
-        token = new Token(kind, valued ? pool.Get(value) : "", pool.Get(word));
+        var text = pool.Get(word);
+        token = new Token(kind, prefixLength > 0 ? pool.Get(value) : kind == TokenKind.Name ? text : "", text);
         return null;
     }
 
     private static bool TryClassify(ReadOnlySpan<char> word, out TokenKind kind, out int prefixLength)
     {
         prefixLength = 0;
+        kind = TokenKind.Name;
+        // Most words: none of the others begins so.
+        if (word[0] is not ('*' or '@' or 'd' or 'u'))
+            return true;
         kind = word switch
         {
             "*" => TokenKind.Any,

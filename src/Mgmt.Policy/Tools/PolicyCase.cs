@@ -3,7 +3,7 @@ using Mgmt.Core;
 
 namespace Mgmt.Policy;
 
-// case = { "policy": files, "runtime_policy"?: files, "legacy_policy"?: files, "system_info", "requests": [ request… ] }, or {"case": case, …}
+// case = { "policy"?: files, "runtime_policy"?: files, "legacy_policy"?: files, "system_info"?, "requests": [ request… ] }, or {"case": case, …}
 // request = { "service", "arg", "source", "target", "requested_source"? }              arg: empty, "x" or "+x"
 /// <summary>A whole policy with questions, as one JSON object, and its answers as another: the pure language.</summary>
 public static class PolicyCase
@@ -15,15 +15,13 @@ public static class PolicyCase
     /// </summary>
     /// <param name="line">The case.</param>
     /// <param name="writer">Where one value is written.</param>
-    public static void Answer(JsonElement line, Utf8JsonWriter writer)
+    /// <param name="rules">The rules of a case that has none itself; null for a refusal.</param>
+    /// <param name="vms">The VMs of a case that has none itself; null for none.</param>
+    public static void Answer(JsonElement line, Utf8JsonWriter writer, PolicySource? rules, IDomainDirectory? vms)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        var subject = line.ValueKind == JsonValueKind.Object && line.TryGetProperty("case", out var inner) ? inner : line;
-        if (subject.ValueKind != JsonValueKind.Object || !subject.TryGetProperty("requests", out var requests) || requests.ValueKind != JsonValueKind.Array)
-            throw new MgmtException(ErrorCode.QubesValueError, "The case has no list \"requests\"");
-        var questions = requests.EnumerateArray().Select(Read).ToList();
-        var domains = subject.TryGetProperty("system_info", out var info) ? SystemInfo.Read(info) : new SystemInfo([]);
-        var load = PolicySet.Load(PolicyCaseFiles.Read(subject), new PolicyOptions());
+        var (source, domains, questions) = JsonText.Read("case", () => ReadCase(line, rules, vms));
+        var load = PolicySet.Load(source, new PolicyOptions());
         if (load.Set is not { } set)
         {
             WriteError(writer, load.Errors[0]);
@@ -33,6 +31,21 @@ public static class PolicyCase
         foreach (var request in questions)
             Write(writer, set.Evaluate(request, domains), UserAsWritten(set, request, domains));
         writer.WriteEndArray();
+    }
+
+    /// <summary>Whether a case has questions and no rules of its own.</summary>
+    public static bool LacksRules(JsonElement line) => Subject(line) is { ValueKind: JsonValueKind.Object } subject && subject.TryGetProperty("requests", out _) && !subject.TryGetProperty("policy", out _);
+
+    private static JsonElement Subject(JsonElement line) => line.ValueKind == JsonValueKind.Object && line.TryGetProperty("case", out var inner) ? inner : line;
+
+    private static (PolicySource Source, IDomainDirectory Vms, List<PolicyRequest> Questions) ReadCase(JsonElement line, PolicySource? rules, IDomainDirectory? vms)
+    {
+        var subject = Subject(line);
+        if (subject.ValueKind != JsonValueKind.Object || !subject.TryGetProperty("requests", out var requests) || requests.ValueKind != JsonValueKind.Array)
+            throw new MgmtException(ErrorCode.QubesValueError, "The case has no list \"requests\"");
+        var questions = requests.EnumerateArray().Select(Read).ToList();
+        var domains = subject.TryGetProperty("system_info", out var info) ? SystemInfo.Read(info) : vms ?? new SystemInfo([]);
+        return (LacksRules(line) && rules is not null ? rules : PolicyCaseFiles.Read(subject), domains, questions);
     }
 
     private static PolicyRequest Read(JsonElement request)

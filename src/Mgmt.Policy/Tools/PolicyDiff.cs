@@ -35,7 +35,7 @@ public static class PolicyDiff
                     {
                         var request = new PolicyRequest(service.Key, argument, source, target);
                         var (old, now) = (PolicyOutcome.Of(before, request, domains), PolicyOutcome.Of(after, request, domains));
-                        if (old.Decision != now.Decision || old.GoesTo != now.GoesTo)
+                        if (old.Decision != now.Decision || old.GoesTo != now.GoesTo || old.Choices != now.Choices)
                             yield return new DecisionChange(request, old, now);
                     }
                 }

@@ -14,8 +14,19 @@ public sealed partial class PolicyLint
     /// <param name="domains">The VMs; null leaves out what needs them.</param>
     public static LintReport Check(PolicySource source, PolicyOptions options, IDomainDirectory? domains)
     {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentNullException.ThrowIfNull(options);
         var load = PolicySet.Load(source, options);
-        return new LintReport(load.Errors, Warnings(load, domains));
+        return new LintReport(load.Errors, [.. LeadingNowhere(source, options), .. Warnings(load, domains)]);
+    }
+
+    // The language passes such a link over without a word, and with it whatever rules it was meant to bring.
+    private static IEnumerable<PolicyDiagnostic> LeadingNowhere(PolicySource source, PolicyOptions options)
+    {
+        var places = new PolicyPlaces(source, options.LegacyDirectory);
+        return source.Directories
+            .SelectMany(directory => source.Files.LeadingNowhere(directory.Path).Where(PolicyFileNames.IsTaken).Order(StringComparer.Ordinal).Select(name => places.Display(Path.Join(directory.Path, name))))
+            .Select(name => new PolicyDiagnostic(name, 1, 1, "this is a link that leads to no file, so it is passed over"));
     }
 
     /// <summary>

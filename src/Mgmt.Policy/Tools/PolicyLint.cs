@@ -17,7 +17,7 @@ public sealed partial class PolicyLint
         _domains = domains;
         _rules = [.. load.Rules.Where(rule => rule.File != "builtin" && rule.Line > 0)];
         _cover = new RuleCover(_rules, domains);
-        _lines = new RuleLines(load);
+        _lines = new RuleLines(load.Inputs);
     }
 
     /// <summary>

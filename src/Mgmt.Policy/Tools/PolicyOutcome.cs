@@ -9,6 +9,9 @@ public sealed record PolicyOutcome(string Decision, string Rule, string Message)
     /// <summary>Where an allowed call goes; null for a management call, which the daemon serves, and for anything but allow.</summary>
     public string? GoesTo { get; init; }
 
+    /// <summary>What the user may choose from, ordered ordinally with commas between; null for a management call and for anything but ask.</summary>
+    public string? Choices { get; init; }
+
     /// <summary>Asks a set. A service `mgmt.X` or `admin.X` is a management call, anything else the pure language.</summary>
     /// <param name="set">The set.</param>
     /// <param name="request">The question.</param>
@@ -28,10 +31,12 @@ public sealed record PolicyOutcome(string Decision, string Rule, string Message)
         {
             PolicyDecision.Allow { Refused: { } refused } => new PolicyOutcome("deny", rule, $"allowed by {rule}, but {refused}"),
             PolicyDecision.Allow allow => new PolicyOutcome("allow", rule, $"allowed by {rule}, goes to {allow.Target}") { GoesTo = allow.Target },
-            PolicyDecision.Ask ask => new PolicyOutcome("ask", rule, $"asked for by {rule}, one of {string.Join(", ", ask.Targets)}"),
+            PolicyDecision.Ask ask => Ask(rule, string.Join(", ", ask.Targets)),
             PolicyDecision.Deny deny => new PolicyOutcome("deny", rule, deny.Message),
             PolicyDecision.RequestError error => new PolicyOutcome("deny", rule, error.Message),
             _ => throw new InvalidOperationException("a decision of no known kind"),
         };
     }
+
+    private static PolicyOutcome Ask(string rule, string choices) => new("ask", rule, $"asked for by {rule}, one of {choices}") { Choices = choices };
 }

@@ -7,10 +7,15 @@ internal sealed class RuleCover
 
     private readonly Dictionary<Key, int> _first = [];
     private readonly IDomainDirectory? _domains;
+    private readonly bool _anyTags;
 
-    public RuleCover(IReadOnlyList<Rule> rules, IDomainDirectory? domains)
+    /// <param name="rules">The rules.</param>
+    /// <param name="domains">The VMs, for what their names and tags mean; null for none.</param>
+    /// <param name="anyTags">Whether it must hold whatever tags VMs will have: dom0 may get any.</param>
+    public RuleCover(IReadOnlyList<Rule> rules, IDomainDirectory? domains, bool anyTags = false)
     {
         _domains = domains;
+        _anyTags = anyTags;
         for (var order = 0; order < rules.Count; order++)
         {
             var rule = rules[order];
@@ -73,7 +78,7 @@ internal sealed class RuleCover
     {
         TokenKind.Any or TokenKind.AnyVm or TokenKind.AdminVm => false,
         TokenKind.Type => token.Value != "AdminVM",
-        TokenKind.Tag => _domains?.Find(Spelling.Dom0) is not { } dom0 || !dom0.Tags.Contains(token.Value),
+        TokenKind.Tag => !_anyTags && (_domains?.Find(Spelling.Dom0) is not { } dom0 || !dom0.Tags.Contains(token.Value)),
         _ => true,
     };
 }

@@ -1,12 +1,23 @@
+using System.Collections.Immutable;
+
 namespace Mgmt.Policy;
 
 /// <summary>The lines rules were read from, and where in them a word stands.</summary>
-internal sealed class RuleLines(PolicyLoad load)
+internal sealed class RuleLines(ImmutableArray<PolicyFile> inputs)
 {
+    // A line may be a megabyte.
+    private const int MostShown = 500;
+
     private readonly Dictionary<string, string[]> _files = new(StringComparer.Ordinal);
 
-    /// <summary>The line without the white space around it; empty for a rule that no line says.</summary>
-    public string Text(Rule rule) => Line(rule).Trim();
+    /// <summary>The line without the white space around it, cut short; empty for a rule that no line says, and for one in a file whose text is not shown.</summary>
+    public string Text(Rule rule)
+    {
+        if (Find(rule) is not { Outside: false })
+            return "";
+        var line = Line(rule).Trim();
+        return line.Length <= MostShown ? line : line[..MostShown] + "…";
+    }
 
     /// <summary>From 1; 1 when the line does not have the word.</summary>
     /// <param name="rule">The rule.</param>
@@ -37,10 +48,12 @@ internal sealed class RuleLines(PolicyLoad load)
         return found;
     }
 
+    private PolicyFile? Find(Rule rule) => inputs.FirstOrDefault(file => file.Display == rule.File);
+
     private string Line(Rule rule)
     {
         if (!_files.TryGetValue(rule.File, out var lines))
-            _files[rule.File] = lines = load.Inputs.FirstOrDefault(file => file.Display == rule.File) is { } input ? Read(input.Bytes.Span) : [];
+            _files[rule.File] = lines = Find(rule) is { } input ? Read(input.Bytes.Span) : [];
         return rule.Line > 0 && rule.Line <= lines.Length ? lines[rule.Line - 1] : "";
     }
 

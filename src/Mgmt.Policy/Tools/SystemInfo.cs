@@ -37,19 +37,12 @@ public sealed class SystemInfo : IDomainDirectory
         try
         {
             using var document = JsonDocument.Parse(utf8);
-            return Read(document.RootElement);
+            return JsonText.Read("system info", () => Read(document.RootElement));
         }
         catch (JsonException error)
         {
             throw new MgmtException(error, ErrorCode.QubesValueError, "The system info is no JSON: %s", error.Message);
         }
-    }
-
-    /// <summary>The same view with one VM in place of the one of its name.</summary>
-    public static SystemInfo With(IDomainDirectory domains, DomainInfo changed)
-    {
-        ArgumentNullException.ThrowIfNull(domains);
-        return new SystemInfo(domains.All.Append(changed));
     }
 
     /// <summary>As <see cref="Parse"/>, of JSON that has been read. ERRORS: QubesValueError.</summary>

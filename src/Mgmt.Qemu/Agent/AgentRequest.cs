@@ -21,6 +21,8 @@ internal sealed class AgentRequest : IDisposable
 
     public string Command { get; }
 
+    public bool IsAboutFreezing => Command.StartsWith("guest-fsfreeze-", StringComparison.Ordinal);
+
     /// <summary>The command as it goes over the wire.</summary>
     public byte[] Bytes { get; }
 

@@ -1,9 +1,11 @@
+using System.Text.Json;
 using Mgmt.Core;
 
 namespace Mgmt.Qemu;
 
 internal sealed partial class GuestAgentSession
 {
+    private const string FreezeStatus = "guest-fsfreeze-status";
     private static readonly byte[] Ping = JsonCommand.Write("guest-ping", null, null, null);
 
     private async Task RunAsync(CancellationToken stop)
@@ -14,6 +16,8 @@ internal sealed partial class GuestAgentSession
             if (!PortIsOpen)
             {
                 FailQueued();
+                // A guest that boots anew is not frozen.
+                _mayBeFrozen = false;
                 pause = _times.FirstPause;
                 await SleepAsync(Timeout.InfiniteTimeSpan, stop);
             }
@@ -27,7 +31,7 @@ internal sealed partial class GuestAgentSession
                 }
                 pause = reached ? _times.FirstPause : pause * 2 < _times.LongestPause ? pause * 2 : _times.LongestPause;
             }
-            else if (_queue.Reader.TryRead(out var request))
+            else if (_freezing.Reader.TryRead(out var request) || (!_mayBeFrozen && _queue.Reader.TryRead(out request)))
             {
                 using (request)
                 {
@@ -122,14 +126,18 @@ internal sealed partial class GuestAgentSession
                 await SendSilentAsync(request, any.Token);
                 return;
             }
+            _mayBeFrozen |= request.Command == "guest-fsfreeze-freeze";
             var answer = await _channel!.CallAsync(request.Command, request.Bytes, any.Token);
             _outOfStep = false;
+            _mayBeFrozen &= !SaysThawed(request.Command, answer);
             request.Done.TrySetResult(answer);
         }
         catch (MgmtException e)
         {
             // The agent's own error is an answer: still in step.
             _outOfStep = false;
+            // One that cannot say whether it is frozen cannot freeze.
+            _mayBeFrozen &= !(request.Command == FreezeStatus && e.Code == ErrorCode.MgmtUnsupportedError);
             request.Done.TrySetException(e);
         }
         catch (OperationCanceledException)
@@ -152,6 +160,9 @@ internal sealed partial class GuestAgentSession
             LoseIfOpen();
         }
     }
+
+    private static bool SaysThawed(string command, JsonElement answer) =>
+        command == "guest-fsfreeze-thaw" || (command == FreezeStatus && answer.ValueKind == JsonValueKind.String && answer.ValueEquals("thawed"));
 
     // guest-shutdown and its like: an error comes at once, success is silence or the end of the agent.
     private async Task SendSilentAsync(AgentRequest request, CancellationToken any)
@@ -184,7 +195,7 @@ internal sealed partial class GuestAgentSession
 
     private void FailQueued()
     {
-        while (_queue.Reader.TryRead(out var request))
+        while (_freezing.Reader.TryRead(out var request) || _queue.Reader.TryRead(out request))
         {
             request.Done.TrySetException(Unavailable());
             request.Dispose();

@@ -24,6 +24,8 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Channel<AgentRequest> _queue = Channel.CreateBounded<AgentRequest>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true });
+    // What freezes and thaws goes before all else; while the guest may be frozen the rest waits, for it would be refused.
+    private readonly Channel<AgentRequest> _freezing = Channel.CreateBounded<AgentRequest>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true });
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -34,6 +36,8 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
     private AgentState _state = AgentState.Absent;
     private AgentChannel? _channel;
     private bool _outOfStep = true;
+    // Only the loop knows.
+    private bool _mayBeFrozen;
     private Task _loop = Task.CompletedTask;
 
     public GuestAgentSession(Func<CancellationToken, Task<Stream>> connect, Action<AgentState> changed, AgentTimes times, TimeProvider time, ILogger log)
@@ -113,6 +117,7 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
         }
         _stop.Cancel();
         _queue.Writer.TryComplete();
+        _freezing.Writer.TryComplete();
         await _loop;
         FailQueued();
         if (_channel is not null)
@@ -129,7 +134,7 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
             request.Dispose();
             throw Unavailable();
         }
-        if (!_queue.Writer.TryWrite(request))
+        if (!(request.IsAboutFreezing ? _freezing : _queue).Writer.TryWrite(request))
         {
             request.Dispose();
             throw State != AgentState.Ready ? Unavailable() : new MgmtException(ErrorCode.MgmtBusyError, "too many commands wait for this guest agent");

@@ -13,6 +13,7 @@ internal static partial class Libc
     public const short POLLIN = 1;
     public const short POSIX_SPAWN_SETSID = 0x80, POSIX_SPAWN_SETSIGMASK = 8, POSIX_SPAWN_SETSIGDEF = 4;
     public const int EINTR = 4, ESRCH = 3;
+    public const int SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct PollFd
@@ -55,6 +56,10 @@ internal static partial class Libc
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
+
+    /// <summary><paramref name="message"/> is a struct msghdr.</summary>
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial nint sendmsg(int socket, nint message, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int bind(int socket, byte[] address, uint length);

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using Mgmt.Core;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Qemu;
 
@@ -17,7 +18,7 @@ namespace Mgmt.Qemu;
 /// {"event": TEXT, "data": {…}, "timestamp": {…}}           at any time, also before the reply of the command that caused it
 /// </code>
 /// </summary>
-internal sealed class QmpConnection : IAsyncDisposable
+internal sealed partial class QmpConnection : IAsyncDisposable
 {
     internal const int MaxLineBytes = 16 << 20;
     internal const int MaxTokens = 500_000;
@@ -30,7 +31,7 @@ internal sealed class QmpConnection : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly CancellationTokenSource _stop = new();
-    private readonly Channel<byte[]> _outgoing = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MaxOutstanding) { SingleReader = true });
+    private readonly Channel<(byte[] Bytes, SafeFileHandle? File)> _outgoing = Channel.CreateBounded<(byte[], SafeFileHandle?)>(new BoundedChannelOptions(MaxOutstanding) { SingleReader = true });
     private readonly Channel<QmpEvent> _events;
     private readonly Lock _gate = new();
     private readonly Dictionary<long, (string Command, TaskCompletionSource<JsonElement> Reply)> _waiting = [];
@@ -101,13 +102,16 @@ internal sealed class QmpConnection : IAsyncDisposable
     /// Runs a command and gives its <c>return</c>. ERRORS: MgmtTimeoutError (a late reply is ignored), MgmtUnavailableError (closed),
     /// MgmtBusyError (too many at once), MgmtUnsupportedError (unknown to this QEMU), QubesException (refused; field: QEMU's words).
     /// </summary>
-    public async Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation)
+    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) =>
+        ExecuteAsync(command, argumentsJson, null, deadline, cancellation);
+
+    private async Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, SafeFileHandle? file, TimeSpan deadline, CancellationToken cancellation)
     {
         var reply = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
         var id = Enlist(command, reply);
         try
         {
-            if (!_outgoing.Writer.TryWrite(JsonCommand.Write(command, argumentsJson, id, null)))
+            if (!_outgoing.Writer.TryWrite((JsonCommand.Write(command, argumentsJson, id, null), file)))
             {
                 ThrowIfClosed();
                 throw Busy();
@@ -261,9 +265,10 @@ internal sealed class QmpConnection : IAsyncDisposable
     {
         try
         {
-            await foreach (var bytes in _outgoing.Reader.ReadAllAsync(_stop.Token))
+            await foreach (var (bytes, file) in _outgoing.Reader.ReadAllAsync(_stop.Token))
             {
-                await _stream.WriteAsync(bytes, _stop.Token);
+                var sent = file is null ? 0 : SendWith(file, bytes);
+                await _stream.WriteAsync(bytes.AsMemory(sent), _stop.Token);
             }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)

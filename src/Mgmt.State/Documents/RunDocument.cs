@@ -5,7 +5,7 @@ using Mgmt.Core;
 namespace Mgmt.State.Documents;
 
 /// <summary>
-/// The process of a VM. SHAPE: <c>{"pid":N,"start_ticks":N,"boot_id":T,"start_guid":GUID,"started_at":ISO8601,"directory":T,"machine":T}</c>.
+/// The process of a VM. SHAPE: <c>{"pid":N,"start_ticks":N,"boot_id":T,"start_guid":GUID,"started_at":ISO8601,"directory":T,"machine":T,"frozen_at"?:ISO8601}</c>.
 /// </summary>
 internal static class RunDocument
 {
@@ -21,6 +21,10 @@ internal static class RunDocument
             json.WriteString("started_at"u8, run.StartedAt);
             json.WriteString("directory"u8, StoredText.Check(run.Directory));
             json.WriteString("machine"u8, StoredText.Check(run.Machine));
+            if (run.FrozenAt is { } frozenAt)
+            {
+                json.WriteString("frozen_at"u8, frozenAt);
+            }
             json.WriteEndObject();
         }
         return buffer.WrittenSpan;
@@ -33,7 +37,7 @@ internal static class RunDocument
         int? pid = null;
         ulong? ticks = null;
         Guid? guid = null;
-        DateTimeOffset? at = null;
+        DateTimeOffset? at = null, frozen = null;
         string boot = "", directory = "", machine = "";
         json.StartObject();
         while (json.NextField(out var field))
@@ -45,13 +49,14 @@ internal static class RunDocument
                 case "boot_id": boot = json.Text(); break;
                 case "start_guid": json.Read(); guid = json.GetGuid(); break;
                 case "started_at": json.Read(); at = json.GetDateTimeOffset(); break;
+                case "frozen_at": json.Read(); frozen = json.GetDateTimeOffset(); break;
                 case "directory": directory = json.Text(); break;
                 case "machine": machine = json.Text(); break;
                 default: throw StoredJson.Unknown(field);
             }
         }
         return pid is { } process && ticks is { } startTicks && guid is { } startGuid && at is { } startedAt
-            ? new VmRun { Pid = process, StartTicks = startTicks, BootId = boot, StartGuid = startGuid, StartedAt = startedAt, Directory = directory, Machine = machine }
+            ? new VmRun { Pid = process, StartTicks = startTicks, BootId = boot, StartGuid = startGuid, StartedAt = startedAt, Directory = directory, Machine = machine, FrozenAt = frozen }
             : throw new FormatException("a run lacks a field");
     }
 }

@@ -78,7 +78,7 @@ internal sealed partial class LvmThinPool
         // lvm2 rounds sizes up to whole extents.
         if (Whole(volume.SizeBytes, content) != content.SizeBytes)
         {
-            findings.Add(new PoolFinding("size", vid, $"the disk has {content.SizeBytes} bytes, the record says {volume.SizeBytes}", false));
+            findings.Add(new PoolFinding("size", vid, $"the disk has {content.SizeBytes} bytes, the record says {volume.SizeBytes}", false) { SizeBytes = content.SizeBytes });
         }
         if (found.All.Any(part => part.IsDamaged))
         {

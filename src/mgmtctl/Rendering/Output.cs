@@ -65,6 +65,9 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
     /// <summary>A line of text.</summary>
     public void Line(string text) => _writer.WriteLine(text);
 
+    /// <summary>Text that is not a whole line yet.</summary>
+    public void Part(string text) => _writer.Write(text);
+
     /// <summary>Cells of a line between tabs.</summary>
     public void Cells(IEnumerable<string> cells) => _writer.WriteLine(string.Join('\t', cells.Select(PlainText.Cell)));
 

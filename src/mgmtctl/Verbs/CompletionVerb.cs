@@ -52,7 +52,7 @@ internal static class CompletionVerb
         var verb = parse.CommandResult.Command;
         var options = Options(verb);
         var candidates = before.Length > 0 && options.FirstOrDefault(option => option.Name == before[^1] && option.Arity.MaximumNumberOfValues > 0) is { } open
-            ? Choices(open)
+            ? Choices(open).Concat(open.HelpName == Symbols.VmName ? await VmsAsync(cli.Connect(parse), cancellationToken) : [])
             : last.StartsWith('-') ? options.Select(option => option.Name)
             : verb.Subcommands.Where(command => !command.Hidden).Select(command => command.Name)
                 .Concat(verb.Arguments.SelectMany(Choices))
@@ -60,7 +60,7 @@ internal static class CompletionVerb
         return candidates.Where(word => word.StartsWith(last, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
     }
 
-    private static bool TakesVm(Argument argument) => argument.Name is Symbols.VmName or "DEST";
+    private static bool TakesVm(Argument argument) => argument.Name is Symbols.VmName or "DEST" or "SOURCE" or "TARGET";
 
     private static Option[] Options(Command verb) =>
         [.. verb.Options, .. verb.Parents.OfType<Command>().SelectMany(Options).Where(option => option.Recursive)];

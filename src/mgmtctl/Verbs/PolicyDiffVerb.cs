@@ -6,31 +6,30 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>policy diff</summary>
 internal static class PolicyDiffVerb
 {
-    private static readonly Argument<string> Before = new("DIR1") { Description = "A policy directory" };
-    private static readonly Argument<string> After = new("DIR2") { Description = "Another one" };
+    private static readonly Argument<string[]> Sides = new("DIR") { Description = "The policy directory that the rules would change to; with two, from the first to the second", Arity = new ArgumentArity(1, 2) };
 
     public static Command Create(CommandLine cli) =>
-        cli.Verb("diff", "Tell whose calls two policy directories decide differently", ["mgmtctl policy diff /etc/mgmt/policy.d ./policy.d"],
-            [Before, After, PolicyInputs.SystemInfo], async (run, token) =>
+        cli.Verb("diff", "Tell whose calls another policy directory decides differently from the rules in force, or from a first one",
+            ["mgmtctl policy diff ./policy.d", "mgmtctl policy diff /etc/mgmt/policy.d ./policy.d --system-info vms.json", "mgmtctl policy diff ./policy.d --policy-dir /run/mgmt/policy.d --policy-dir /etc/mgmt/policy.d"],
+            [Sides, PolicyInputs.Directories, PolicyInputs.SystemInfo], async (run, token) =>
         {
-            if (Load(run, run.Get(Before)!) is not { } before || Load(run, run.Get(After)!) is not { } after)
+            var sides = run.Get(Sides)!;
+            if (sides.Length == 2 && run.Get(PolicyInputs.Directories) is { Length: > 0 })
+            {
+                throw new UsageException("--policy-dir and two directories say twice where to begin");
+            }
+            var first = sides.Length == 2 ? PolicyRules.Of(sides[0]) : await PolicyInputs.RulesAsync(run, token);
+            if (first.Load(run, sides.Length == 2 ? sides[0] + ": " : "") is not { } before || PolicyRules.Of(sides[^1]).Load(run, sides[^1] + ": ") is not { } after)
             {
                 return ExitCode.Refused;
             }
-            var changes = PolicyDiff.Between(before, after, await PolicyInputs.DomainsAsync(run, token));
-            run.Output.Table(["service", "argument", "source", "target", "before", "after", "rule_before", "rule_after"], [.. changes.Select(Row)]);
+            Show(run, PolicyDiff.Between(before, after, await PolicyInputs.DomainsAsync(run, token)));
             return ExitCode.Done;
         });
 
-    private static PolicySet? Load(Run run, string directory)
-    {
-        var load = PolicySet.Load(PolicySource.FromDirectories(new PolicyDirectory(directory)), PolicyInputs.Options);
-        foreach (var error in load.Errors)
-        {
-            run.Tell($"{directory}: {error}");
-        }
-        return load.Set;
-    }
+    /// <summary>A line for each question that is answered differently.</summary>
+    public static void Show(Run run, IEnumerable<DecisionChange> changes) =>
+        run.Output.Table(["service", "argument", "source", "target", "before", "after", "rule_before", "rule_after"], [.. changes.Select(Row)]);
 
     private static object?[] Row(DecisionChange change) =>
     [
@@ -38,5 +37,5 @@ internal static class PolicyDiffVerb
         Text(change.Before), Text(change.After), change.Before.Rule, change.After.Rule,
     ];
 
-    private static string Text(PolicyOutcome outcome) => outcome.GoesTo is { } target ? $"{outcome.Decision} {target}" : outcome.Decision;
+    private static string Text(PolicyOutcome outcome) => outcome.GoesTo is { } target ? $"{outcome.Decision} {target}" : outcome.Choices is { } choices ? $"{outcome.Decision} {choices}" : outcome.Decision;
 }

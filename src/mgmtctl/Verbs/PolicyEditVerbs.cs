@@ -1,12 +1,12 @@
 using System.CommandLine;
-using System.Text;
-using Mgmt.Wire;
 
 namespace Mgmt.Cli.Verbs;
 
 /// <summary>policy list, get, replace, remove, history, revert, edit: the rule files by the calls of the daemon.</summary>
 internal static class PolicyEditVerbs
 {
+    private const string IncludePrefix = "include/";
+
     private static readonly Argument<string> Name = new("NAME") { Description = "The file, without .policy" };
     private static readonly Option<bool> Include = new("--include") { Description = "An include file, include/NAME, instead of a rule file" };
     private static readonly Option<bool> Force = new("--force") { Description = "Also when you could not change it back" };
@@ -19,37 +19,11 @@ internal static class PolicyEditVerbs
 
     public static IEnumerable<Command> All(CommandLine cli) => [List(cli), Get(cli), Replace(cli), Remove(cli), History(cli), Revert(cli), Edit(cli)];
 
-    /// <summary>A call about a file; a warning in its answer is told.</summary>
-    internal static async Task ChangeAsync(Run run, string action, string name, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
-    {
-        var answer = Encoding.UTF8.GetString((await CallAsync(run, action, name, payload, cancellationToken)).Span);
-        foreach (var line in answer.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-        {
-            run.Tell(line.StartsWith("warning=", StringComparison.Ordinal) ? "warning: " + line["warning=".Length..] : line);
-        }
-    }
-
-    /// <summary>The token of a file and its bytes.</summary>
-    internal static async Task<(string Token, ReadOnlyMemory<byte> Bytes)> ReadAsync(Run run, string name, CancellationToken cancellationToken)
-    {
-        var answer = await CallAsync(run, "Get", name, default, cancellationToken);
-        var end = answer.Span.IndexOf((byte)'\n');
-        return (Encoding.UTF8.GetString(answer.Span[..Math.Max(0, end)]), answer[(end + 1)..]);
-    }
-
-    /// <summary>What Replace takes.</summary>
-    internal static ReadOnlyMemory<byte> Payload(Run run, string token, ReadOnlySpan<byte> bytes) => (byte[])[.. Encoding.UTF8.GetBytes($"{Forced(run, token)}\n"), .. bytes];
-
-    private static string Forced(Run run, string word) => run.Get(Force) ? "force:" + word : word;
-
-    private static Task<ReadOnlyMemory<byte>> CallAsync(Run run, string action, string name, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) =>
-        run.Daemon.CallAsync(new RequestHeader(Method(run, action), name, Daemon.Host, DestinationKind.Name, Daemon.Host), payload, cancellationToken);
-
-    private static string Method(Run run, string action) => (run.Get(Include) ? "mgmt.policy.include." : "mgmt.policy.") + action;
+    private static DaemonRuleFiles Files(Run run) => new(run, run.Get(Force));
 
     private static Command List(CommandLine cli) => cli.Verb("list", "List the rule files", ["mgmtctl policy list", "mgmtctl policy list --include"], [Include], async (run, token) =>
     {
-        var names = await run.Daemon.LinesAsync(Method(run, "List"), "", Daemon.Host, token);
+        var names = await Files(run).LinesAsync("List", "", run.Get(Include), token);
         run.Output.Table(["name"], [.. names.Select(name => new object?[] { name })]);
         return ExitCode.Done;
     });
@@ -59,7 +33,7 @@ internal static class PolicyEditVerbs
         var only = new Option<bool>("--token") { Description = "Write the token of the version, for replace --token, instead of the content" };
         return cli.Verb("get", "Write a file to standard output", ["mgmtctl policy get 30-user", "mgmtctl policy get mgmt-vm-ro --include"], [Name, Include, only], async (run, token) =>
         {
-            var (version, bytes) = await ReadAsync(run, run.Get(Name)!, token);
+            var (version, bytes) = await Files(run).ReadAsync(run.Get(Name)!, run.Get(Include), token);
             if (run.Get(only))
             {
                 run.Output.Value("token", version);
@@ -83,7 +57,7 @@ internal static class PolicyEditVerbs
             {
                 await stream.CopyToAsync(content, token);
             }
-            await ChangeAsync(run, "Replace", run.Get(Name)!, Payload(run, run.Get(Token)!, content.ToArray()), token);
+            await Files(run).ReplaceAsync(run.Get(Name)!, run.Get(Include), run.Get(Token)!, content.ToArray(), token);
             return ExitCode.Done;
         });
     }
@@ -91,14 +65,14 @@ internal static class PolicyEditVerbs
     private static Command Remove(CommandLine cli) =>
         cli.Verb("remove", "Remove a file, if the policy as a whole stays valid", ["mgmtctl policy remove 30-user"], [Name, Token, Force, Include], async (run, token) =>
         {
-            await ChangeAsync(run, "Remove", run.Get(Name)!, Encoding.UTF8.GetBytes(Forced(run, run.Get(Token)!)), token);
+            await Files(run).RemoveAsync(run.Get(Name)!, run.Get(Include), run.Get(Token)!, token);
             return ExitCode.Done;
         });
 
     private static Command History(CommandLine cli) =>
         cli.Verb("history", "List the versions of a file that were replaced or removed", ["mgmtctl policy history 30-user"], [Name, Include], async (run, token) =>
         {
-            var lines = await run.Daemon.LinesAsync(Method(run, "History"), run.Get(Name)!, Daemon.Host, token);
+            var lines = await Files(run).LinesAsync("History", run.Get(Name)!, run.Get(Include), token);
             run.Output.Table(["id", "time", "source", "token"], [.. lines.Select(line => line.Split(' ', 4)).Select(words => new object?[] { words[0], words.ElementAtOrDefault(1), words.ElementAtOrDefault(2), words.ElementAtOrDefault(3) })]);
             return ExitCode.Done;
         });
@@ -108,12 +82,18 @@ internal static class PolicyEditVerbs
         var id = new Argument<string>("ID") { Description = "The version, as history lists it" };
         return cli.Verb("revert", "Bring a version of a file back", ["mgmtctl policy revert 30-user 20260102T030405678Z"], [Name, id, Force, Include], async (run, token) =>
         {
-            await ChangeAsync(run, "Revert", run.Get(Name)!, Encoding.UTF8.GetBytes(Forced(run, run.Get(id)!)), token);
+            await Files(run).RevertAsync(run.Get(Name)!, run.Get(Include), run.Get(id)!, token);
             return ExitCode.Done;
         });
     }
 
     private static Command Edit(CommandLine cli) =>
-        cli.Verb("edit", "Edit a file, or a new one, with $VISUAL, $EDITOR or vi", ["mgmtctl policy edit 30-user", "mgmtctl policy edit mgmt-host-ro --include"], [Name, Force, Include],
-            (run, token) => new PolicyEditing(run, run.Get(Name)!).RunAsync(token));
+        cli.Verb("edit", "Edit a file, or a new one, with $VISUAL, $EDITOR or vi", ["mgmtctl policy edit 30-user", "mgmtctl policy edit include/mgmt-host-ro", "mgmtctl policy edit 30-user --policy-dir ./policy.d"],
+            [Name, Force, Include, PolicyInputs.Directories, PolicyInputs.SystemInfo], (run, token) =>
+        {
+            var name = run.Get(Name)!;
+            var include = run.Get(Include) || name.StartsWith(IncludePrefix, StringComparison.Ordinal);
+            IRuleFiles files = run.Get(PolicyInputs.Directories) is { Length: > 0 } given ? new DirectoryRuleFiles(run, PolicyRules.Of(given)) : Files(run);
+            return new PolicyEditing(run, files, name.StartsWith(IncludePrefix, StringComparison.Ordinal) ? name[IncludePrefix.Length..] : name, include).RunAsync(token);
+        });
 }

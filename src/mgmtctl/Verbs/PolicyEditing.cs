@@ -5,7 +5,7 @@ using Mgmt.Core;
 namespace Mgmt.Cli.Verbs;
 
 /// <summary>policy edit: a copy of a file in an editor, and back with the token it was read with. What was typed is never lost.</summary>
-internal sealed class PolicyEditing(Run run, string name)
+internal sealed class PolicyEditing(Run run, IRuleFiles files, string name, bool include)
 {
     private StreamReader? _answers;
 
@@ -28,7 +28,7 @@ internal sealed class PolicyEditing(Run run, string name)
             }
             try
             {
-                await PolicyEditVerbs.ChangeAsync(run, "Replace", name, PolicyEditVerbs.Payload(run, token, after), cancellationToken);
+                await files.ReplaceAsync(name, include, token, after, cancellationToken);
                 Directory.Delete(directory, recursive: true);
                 return ExitCode.Done;
             }
@@ -48,7 +48,7 @@ internal sealed class PolicyEditing(Run run, string name)
     {
         try
         {
-            return await PolicyEditVerbs.ReadAsync(run, name, cancellationToken);
+            return await files.ReadAsync(name, include, cancellationToken);
         }
         catch (MgmtException error) when (error.Code == ErrorCode.QubesException)
         {

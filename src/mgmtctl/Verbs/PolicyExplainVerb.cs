@@ -13,28 +13,36 @@ internal static class PolicyExplainVerb
     private static readonly Argument<string> Target = new("TARGET") { Description = "A VM, dom0, @adminvm, @default, @dispvm or @dispvm:TEMPLATE" };
 
     public static Command Create(CommandLine cli) =>
-        cli.Verb("explain", "Tell which rule decides, which ones nearly did, and what a tag on the target would change",
+        cli.Verb("explain", "Tell which rule decides, which ones nearly did, and what a tag would change",
             ["mgmtctl policy explain mgmt.vm.Start monitor work", "mgmtctl policy explain mgmt.vm.property.Set+netvm+sys-net ops web"],
             [Call, Source, Target, PolicyInputs.Directories, PolicyInputs.SystemInfo], async (run, token) =>
         {
-            if (PolicyInputs.Load(run) is not { } load)
+            var request = PolicyInputs.Request(run.Get(Call)!, run.Get(Source)!, run.Get(Target)!);
+            if (await ExplanationAsync(run, request, token) is not { } explanation)
             {
                 return ExitCode.Refused;
             }
-            var request = PolicyInputs.Request(run.Get(Call)!, run.Get(Source)!, run.Get(Target)!);
-            var explanation = PolicyExplanation.Of(load, request, await PolicyInputs.DomainsAsync(run, token));
             if (run.Output.Json)
             {
                 run.Output.JsonLine(writer => WriteJson(writer, explanation));
             }
             else
             {
-                WriteText(line => run.Output.Line(PlainText.OneLine(line)), explanation, request.Target);
+                WriteText(line => run.Output.Line(PlainText.OneLine(line)), explanation);
             }
             return ExitCode.Done;
         });
 
-    private static void WriteText(Action<string> line, PolicyExplanation explanation, string target)
+    private static async Task<PolicyExplanation?> ExplanationAsync(Run run, PolicyRequest request, CancellationToken cancellationToken)
+    {
+        if (PolicyInputs.AllAtDaemon(run))
+        {
+            return PolicyExplanationText.Parse(await PolicyInputs.AskDaemonAsync(run, "mgmt.policy.Explain", request, cancellationToken));
+        }
+        return await PolicyInputs.LoadAsync(run, cancellationToken) is { } set ? PolicyExplanation.Of(set, request, await PolicyInputs.DomainsAsync(run, cancellationToken)) : null;
+    }
+
+    private static void WriteText(Action<string> line, PolicyExplanation explanation)
     {
         line($"{explanation.Outcome.Decision}: {explanation.Outcome.Message}");
         if (explanation.Text.Length > 0)
@@ -43,11 +51,11 @@ internal static class PolicyExplainVerb
         }
         foreach (var miss in explanation.NearMisses)
         {
-            line($"not {miss.Rule}: {miss.Text} ({miss.Why})");
+            line($"not {miss.Rule}: {(miss.Text.Length > 0 ? miss.Text + " " : "")}({miss.Why})");
         }
         foreach (var change in explanation.TagChanges)
         {
-            line($"with the tag {change.Tag} {(change.Added ? "on" : "taken off")} {target}: {change.Outcome.Decision}, {change.Outcome.Message}");
+            line($"with the tag {change.Tag} {(change.Added ? "on" : "taken off")} {change.Vm}: {change.Outcome.Decision}, {change.Outcome.Message}");
         }
     }
 
@@ -71,6 +79,7 @@ internal static class PolicyExplainVerb
         {
             writer.WriteStartObject();
             writer.WriteString("tag", change.Tag);
+            writer.WriteString("vm", change.Vm);
             writer.WriteString("change", change.Added ? "add" : "remove");
             WriteOutcome(writer, change.Outcome);
             writer.WriteEndObject();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using Mgmt.Core;
 using Mgmt.Policy;
 
@@ -12,7 +13,7 @@ internal static class PolicyInputs
 
     public static readonly Option<string[]> Directories = new("--policy-dir")
     {
-        Description = "A policy directory, the runtime one first; may be given again (default: /run/mgmt/policy.d /etc/mgmt/policy.d)",
+        Description = "A policy directory, the runtime one first; may be given again. Without it the daemon's rules are taken",
         HelpName = "DIR",
     };
 
@@ -22,27 +23,41 @@ internal static class PolicyInputs
         HelpName = "FILE",
     };
 
-    private static readonly string[] Defaults = ["/run/mgmt/policy.d", "/etc/mgmt/policy.d"];
-
-    public static string[] Paths(Run run) =>
-        [.. (run.Get(Directories) is { Length: > 0 } given ? given : Defaults).Select(path => Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)))];
-
-    /// <summary>All directories but the last one may be missing.</summary>
-    public static PolicySource Source(Run run)
+    /// <summary>The rules that are meant: of the directories that were given, else those in force at the daemon. ERRORS: those of the daemon.</summary>
+    public static async Task<PolicyRules> RulesAsync(Run run, CancellationToken cancellationToken)
     {
-        var paths = Paths(run);
-        return PolicySource.FromDirectories([.. paths.Select((path, index) => new PolicyDirectory(path, MayBeMissing: index < paths.Length - 1))]);
+        if (run.Get(Directories) is { Length: > 0 } given)
+        {
+            return PolicyRules.Of(given);
+        }
+        try
+        {
+            return PolicyRules.Of(PolicyDocument.Read(await run.Daemon.CallAsync("mgmt.policy.Export", "", Daemon.Host, "", cancellationToken)));
+        }
+        catch (MgmtException error) when (error.Code == ErrorCode.MgmtUnavailableError)
+        {
+            throw new MgmtException(error, error.Code, "%s; --policy-dir DIR takes the rules of a directory", error.Message);
+        }
     }
 
     /// <summary>The set; null when it has errors, which are told.</summary>
-    public static PolicyLoad? Load(Run run)
+    public static async Task<PolicySet?> LoadAsync(Run run, CancellationToken cancellationToken) => (await RulesAsync(run, cancellationToken)).Load(run);
+
+    /// <summary>Whether neither rules nor VMs are given, so that the daemon can be asked for an answer.</summary>
+    public static bool AllAtDaemon(Run run) => run.Get(Directories) is not { Length: > 0 } && run.Get(SystemInfo) is null;
+
+    /// <summary>What policy.Eval and policy.Explain say to a question. ERRORS: those of the daemon.</summary>
+    public static async Task<string> AskDaemonAsync(Run run, string method, PolicyRequest request, CancellationToken cancellationToken)
     {
-        var load = PolicySet.Load(Source(run), Options);
-        foreach (var error in load.Errors)
-        {
-            run.Tell(error.ToString());
-        }
-        return load.Set is null ? null : load;
+        var question = new StringBuilder();
+        void Add(string key, string? value) => question.Append(value is null ? "" : $"{key}={value}\n");
+        Add("service", request.Service);
+        Add("argument", request.Argument.Length == 0 ? "+" : request.Argument);
+        Add("source", request.Source);
+        Add("target", request.Target);
+        Add("value", request.ValueArgument?[(request.Argument.Length + 1)..]);
+        Add("requested_source", request.RequestedSource);
+        return Encoding.UTF8.GetString((await run.Daemon.CallAsync(method, "", Daemon.Host, question.ToString(), cancellationToken)).Span);
     }
 
     /// <summary>The VMs of --system-info, else those the daemon has. ERRORS: QubesValueError; those of the daemon.</summary>

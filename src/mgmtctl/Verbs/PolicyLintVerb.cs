@@ -18,12 +18,12 @@ internal static class PolicyLintVerb
 
     private static async Task<int> ActAsync(Run run, CancellationToken cancellationToken)
     {
+        var rules = await PolicyInputs.RulesAsync(run, cancellationToken);
         var domains = await DomainsAsync(run, cancellationToken);
-        var source = PolicyInputs.Source(run);
         var files = run.Get(Files)!;
         var reports = files.Length == 0
-            ? [PolicyLint.Check(source, PolicyInputs.Options, domains)]
-            : files.Select(file => CheckFile(run, source, file, domains)).ToList();
+            ? [CheckAll(rules, domains)]
+            : files.Select(file => CheckFile(rules, file, domains)).ToList();
         var found = reports.SelectMany(report => report.Errors.Select(error => ("error", error)).Concat(report.Warnings.Select(warning => ("warning", warning)))).ToList();
         Write(run.Output, found);
         var failed = found.Any(item => item.Item1 == "error") || (run.Get(Strict) && found.Count > 0);
@@ -44,14 +44,20 @@ internal static class PolicyLintVerb
         }
     }
 
-    private static LintReport CheckFile(Run run, PolicySource source, string file, IDomainDirectory? domains)
+    // The daemon knows what is wrong with its files; its rules in force may be older ones, and have no mistakes.
+    private static LintReport CheckAll(PolicyRules rules, IDomainDirectory? domains)
+    {
+        var report = PolicyLint.Check(rules.Source, PolicyInputs.Options, domains);
+        return rules.Document is { Mistakes.Count: > 0 } document ? new LintReport(document.Mistakes, report.Warnings) : report;
+    }
+
+    private static LintReport CheckFile(PolicyRules rules, string file, IDomainDirectory? domains)
     {
         var path = Path.GetFullPath(file);
-        var directories = PolicyInputs.Paths(run);
-        var inPlace = directories.Any(directory => path.StartsWith(directory + "/", StringComparison.Ordinal));
+        var inPlace = rules.Directories.Any(directory => path.StartsWith(directory + "/", StringComparison.Ordinal));
         var below = path.EndsWith(".policy", StringComparison.Ordinal) ? "" : "include";
-        var place = inPlace ? path : Path.Join(directories[^1], below, Path.GetFileName(path));
-        var report = PolicyLint.CheckFile(source, PolicyInputs.Options, place, File.ReadAllBytes(path), domains);
+        var place = inPlace ? path : Path.Join(rules.Directories[^1], below, Path.GetFileName(path));
+        var report = PolicyLint.CheckFile(rules.Source, PolicyInputs.Options, place, File.ReadAllBytes(path), domains);
         return new LintReport([.. report.Errors.Select(error => error with { File = file })], [.. report.Warnings.Select(warning => warning with { File = file })]);
     }
 

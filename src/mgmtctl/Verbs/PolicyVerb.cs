@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Mgmt.Cli.Verbs;
 
-/// <summary>policy: the tools that read rule files and ask no daemon to decide, and the verbs that edit the daemon's.</summary>
+/// <summary>policy: the tools that read rules, a daemon's or those of a directory, and the verbs that edit the daemon's.</summary>
 internal static class PolicyVerb
 {
     public static Command Create(CommandLine cli) =>
@@ -10,6 +10,8 @@ internal static class PolicyVerb
             ["mgmtctl policy lint", "mgmtctl policy explain mgmt.vm.Start monitor work", "mgmtctl policy edit 30-user", "mgmtctl policy history 30-user"],
             [
                 PolicyLintVerb.Create(cli), PolicyEvalVerb.Create(cli), PolicyExplainVerb.Create(cli), PolicyDiffVerb.Create(cli), PolicyGraphVerb.Create(cli),
+                PolicyConvertVerb.Create(cli),
                 .. PolicyEditVerbs.All(cli),
+                PolicyAgentVerb.Create(cli),
             ]);
 }

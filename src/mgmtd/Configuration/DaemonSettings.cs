@@ -39,6 +39,12 @@ internal sealed record DaemonSettings
 
     internal TimeSpan JournalMaxAge { get; init; } = TimeSpan.FromDays(7);
 
+    internal IReadOnlyList<string> AskAgents { get; init; } = [];
+
+    internal TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    internal QrexecSockets Qrexec { get; init; } = QrexecSockets.None;
+
     internal bool IsSession => Backend == "qemu:///session";
 
     internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
@@ -56,11 +62,12 @@ internal sealed record DaemonSettings
         CheckBackend(backend);
         var paths = DefaultPaths.For(backend == "qemu:///session");
         var state = arguments.StateDirectory ?? fileState ?? paths.State;
+        var run = Path.GetFullPath(arguments.RunDirectory ?? fileRun ?? paths.Run);
         var settings = new DaemonSettings
         {
             Backend = backend,
             StateDirectory = Path.GetFullPath(state),
-            RunDirectory = Path.GetFullPath(arguments.RunDirectory ?? fileRun ?? paths.Run),
+            RunDirectory = run,
             PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : filePolicy ?? paths.Policy,
             Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
@@ -74,6 +81,9 @@ internal sealed record DaemonSettings
             RequestDeadline = TimeSpan.FromSeconds(file.Number("request-deadline-s", 1, 3600) ?? 10),
             JournalMaxEvents = file.Number("journal-max-events", 1000, 10_000_000) ?? 100_000,
             JournalMaxAge = TimeSpan.FromDays(file.Number("journal-max-days", 1, 3650) ?? 7),
+            AskAgents = [.. (file.Texts("ask-agents") ?? [Path.Combine(run, "policy-agent.sock")]).Select(path => Socket(path)).OfType<string>()],
+            AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
+            Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();
         return settings;
@@ -82,6 +92,11 @@ internal sealed record DaemonSettings
     private static uint ParseUid(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var uid)
         ? uid
         : throw new FormatException($"front-end-uids has to be an array of user numbers, not {text}");
+
+    /// <summary>Null for none, which is also the empty text.</summary>
+    private static string? Socket(string? path) => path is not { Length: > 0 }
+        ? null
+        : path.StartsWith('/') ? path : throw new FormatException($"the path of a socket has to begin with /, not {path}");
 
     private static void CheckBackend(string backend)
     {

@@ -15,6 +15,9 @@ internal sealed class PeerSocket : IDisposable
     /// <summary>Owns a connected descriptor.</summary>
     internal PeerSocket(int descriptor) => _descriptor = descriptor;
 
+    /// <summary>Owns a connection that the framework accepted.</summary>
+    internal PeerSocket(Socket accepted) => (_descriptor, _waiting, _isHandedOver) = ((int)accepted.Handle, accepted, true);
+
     internal int Descriptor => _descriptor;
 
     /// <summary>Takes what has arrived: bytes, 0 at the end of input, negative when there is nothing yet or an error (which a waiting receive will tell).</summary>

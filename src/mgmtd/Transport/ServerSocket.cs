@@ -47,13 +47,19 @@ internal sealed class ServerSocket : IDisposable
             }
             return new(new Socket(new SafeSocketHandle(FirstInherited, ownsHandle: true)), null);
         }
+        return Open(settings, settings.SocketPath);
+    }
+
+    /// <summary>A socket of one's own, whatever systemd handed over. ERRORS: as above.</summary>
+    internal static ServerSocket Open(DaemonSettings settings, string path)
+    {
         try
         {
-            return new(Bind(settings), settings.SocketPath);
+            return new(Bind(settings, path), path);
         }
         catch (Exception error) when (error is IOException or SocketException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "cannot listen on %s: %s", settings.SocketPath, error.Message);
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "cannot listen on %s: %s", path, error.Message);
         }
     }
 
@@ -66,15 +72,15 @@ internal sealed class ServerSocket : IDisposable
         }
     }
 
-    private static Socket Bind(DaemonSettings settings)
+    private static Socket Bind(DaemonSettings settings, string path)
     {
         var group = settings.IsSession ? null : UnixGroups.Find(settings.Group);
-        RemoveStale(settings.SocketPath);
+        RemoveStale(path);
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         var before = Native.Umask(settings.IsSession ? 0x7Fu /* 0177 */ : 0x4Fu /* 0117 */);
         try
         {
-            socket.Bind(new UnixDomainSocketEndPoint(settings.SocketPath));
+            socket.Bind(new UnixDomainSocketEndPoint(path));
         }
         finally
         {
@@ -83,7 +89,7 @@ internal sealed class ServerSocket : IDisposable
         if (group is { } gid && Native.GetEffectiveUid() == 0)
         {
             Native.Chown(settings.RunDirectory, uint.MaxValue, gid);
-            Native.Chown(settings.SocketPath, uint.MaxValue, gid);
+            Native.Chown(path, uint.MaxValue, gid);
         }
         socket.Listen(Backlog);
         return socket;
@@ -96,6 +102,11 @@ internal sealed class ServerSocket : IDisposable
         {
             return;
         }
+        if (new FileInfo(path).Length > 0)
+        {
+            // Nobody answers on a plain file either.
+            throw new MgmtException(ErrorCode.MgmtUnavailableError, "%s is no socket; move it away, or name another path", path);
+        }
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -106,6 +117,6 @@ internal sealed class ServerSocket : IDisposable
             File.Delete(path);
             return;
         }
-        throw new MgmtException(ErrorCode.MgmtUnavailableError, "another mgmtd serves %s; stop it or give another --run-dir", path);
+        throw new MgmtException(ErrorCode.MgmtUnavailableError, "another mgmtd serves %s, or something else does; stop it or give another --run-dir", path);
     }
 }

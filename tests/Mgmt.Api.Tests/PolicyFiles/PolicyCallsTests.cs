@@ -1,4 +1,5 @@
 using Mgmt.Core;
+using Mgmt.Policy;
 
 namespace Mgmt.Api.Tests.PolicyFiles;
 
@@ -122,7 +123,9 @@ public sealed class PolicyCallsTests
     }
 
     [TestCase("service=mgmt.vm.Start\n", ErrorCode.QubesValueError)]
-    [TestCase("service=qubes.Filecopy\nsource=work\n", ErrorCode.QubesValueError)]
+    [TestCase("service=qubes/Filecopy\nsource=work\n", ErrorCode.QubesValueError)]
+    [TestCase("service=mgmt.a\nsource=work\ntarget=a b\n", ErrorCode.QubesValueError)]
+    [TestCase("service=mgmt.a\nsource=\n", ErrorCode.QubesValueError)]
     [TestCase("service=mgmt.a\nsource=work\nargument=x\n", ErrorCode.QubesValueError)]
     [TestCase("service=mgmt.a\nsource=work\nsource=vault\n", ErrorCode.QubesValueError)]
     [TestCase("service=mgmt.a\nsource=work\nuser=x\n", ErrorCode.QubesValueError)]
@@ -133,6 +136,66 @@ public sealed class PolicyCallsTests
         await using var daemon = await Daemon.OpenAsync();
 
         Assert.That(await daemon.RefusalAsync("mgmt.policy.Eval dom0 dom0", question), Is.EqualTo(code));
+        Assert.That(await daemon.RefusalAsync("mgmt.policy.Explain dom0 dom0", question), Is.EqualTo(code));
+    }
+
+    [TestCase("work", "decision=ask\nrule=30-test.policy:1\nreason=asked for by 30-test.policy:1, one of vault\n")]
+    [TestCase("vault", "decision=allow\nrule=30-test.policy:2\nreason=allowed by 30-test.policy:2, goes to dom0\n")]
+    public async Task Another_service_is_answered_in_the_pure_language(string source, string answer)
+    {
+        await using var daemon = await Daemon.OpenAsync(policy: "s * work vault ask\ns * vault @default allow target=dom0\n");
+
+        Assert.That(await daemon.TextAsync("mgmt.policy.Eval dom0 dom0", $"service=s\nsource={source}\ntarget={(source == "work" ? "vault" : "")}\n"), Is.EqualTo(answer));
+    }
+
+    [Test]
+    public async Task An_explanation_has_the_line_what_nearly_matched_and_what_a_tag_would_do()
+    {
+        await using var daemon = await Daemon.OpenAsync(policy: "mgmt.vm.Start * work @tag:secret deny\nmgmt.vm.Start +x work vault deny\nmgmt.vm.Start * work vault allow\n");
+
+        Assert.That(await daemon.TextAsync("mgmt.policy.Explain dom0 dom0", "service=mgmt.vm.Start\nsource=work\ntarget=vault\n"), Is.EqualTo(
+            "decision=allow\nrule=30-test.policy:3\nreason=allowed by 30-test.policy:3\ntext=mgmt.vm.Start * work vault allow\n"
+            + "near=30-test.policy:1\ttarget: vault is not @tag:secret\tmgmt.vm.Start * work @tag:secret deny\n"
+            + "near=30-test.policy:2\targument: the rule has +x, the call +\tmgmt.vm.Start +x work vault deny\n"
+            + "tag=add\tsecret\tvault\tdeny\t30-test.policy:1\tdenied by policy 30-test.policy:1\n"));
+    }
+
+    [Test]
+    public async Task The_text_of_files_outside_of_the_policy_directories_is_given_by_no_call()
+    {
+        await using var daemon = await Daemon.OpenAsync();
+        var elsewhere = Path.Join(Path.GetDirectoryName(daemon.PolicyPath), "elsewhere");
+        await File.WriteAllTextAsync(elsewhere, "# a secret\nmgmt.vm.CurrentState * work vault allow\n");
+        File.CreateSymbolicLink(Path.Join(daemon.PolicyPath, "40-link.policy"), elsewhere);
+        // A change of another file makes the daemon look now.
+        await File.WriteAllTextAsync(Path.Join(daemon.PolicyPath, "30-test.policy"), "# seen\n");
+        await daemon.Policy.ReloadAsync(CancellationToken.None);
+
+        var explained = await daemon.TextAsync("mgmt.policy.Explain dom0 dom0", "service=mgmt.vm.CurrentState\nsource=work\ntarget=vault\n");
+        Assert.That(explained, Is.EqualTo("decision=allow\nrule=40-link.policy:2\nreason=allowed by 40-link.policy:2\n"));
+        Assert.That(await daemon.TextAsync("mgmt.policy.Export dom0 dom0"), Does.Contain("# seen").And.Contain("\"outside\":true").And.Not.Contain("secret"));
+    }
+
+    [Test]
+    public async Task Export_is_the_rules_in_force_and_the_mistakes_of_newer_files()
+    {
+        await using var daemon = await Daemon.OpenAsync(policy: "mgmt.vm.CurrentState * work vault allow\n");
+        await File.WriteAllTextAsync(Path.Join(daemon.PolicyPath, "30-test.policy"), "oops\n");
+        await daemon.Policy.ReloadAsync(CancellationToken.None);
+
+        var document = PolicyDocument.Read(System.Text.Encoding.UTF8.GetBytes(await daemon.TextAsync("mgmt.policy.Export dom0 dom0")));
+        Assert.That(document.Mistakes.Select(mistake => (mistake.File, mistake.Line)), Is.EqualTo(new[] { ("30-test.policy", 1) }));
+        Assert.That(document.Directories[^1], Is.EqualTo(daemon.PolicyPath));
+        Assert.That(PolicySet.Load(document.Source, new PolicyOptions()).Set!.Files, Is.EqualTo(new[] { "30-test.policy" }));
+    }
+
+    [TestCase("mgmt.policy.Explain", "service=mgmt.vm.Start\nsource=work\n")]
+    [TestCase("mgmt.policy.Eval", "service=mgmt.vm.Start\nsource=work\n")]
+    [TestCase("mgmt.policy.Export", "")]
+    public async Task Who_is_not_allowed_to_ask_about_the_policy_is_denied(string call, string payload)
+    {
+        await using var daemon = await Daemon.OpenAsync();
+        Assert.That(await daemon.RefusalAsync(call + " work dom0", payload), Is.EqualTo(ErrorCode.PermissionDenied));
     }
 
     [Test]

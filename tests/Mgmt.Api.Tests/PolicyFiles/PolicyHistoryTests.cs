@@ -1,3 +1,4 @@
+using Mgmt.Policy;
 using Mgmt.Core;
 using Mgmt.Testing;
 

@@ -31,7 +31,7 @@ public sealed class PolicySafetyTests
     }
 
     [Test]
-    public async Task A_rule_after_a_lone_carriage_return_is_seen_by_the_check_and_by_the_loader()
+    public async Task A_rule_after_a_lone_carriage_return_is_seen_by_the_check_and_by_the_loader_P3()
     {
         await using var daemon = await Daemon.OpenAsync(policy: Editor);
 
@@ -41,7 +41,7 @@ public sealed class PolicySafetyTests
     }
 
     [Test]
-    public async Task A_change_may_not_take_its_authors_own_access_unless_forced()
+    public async Task A_change_may_not_take_its_authors_own_access_unless_forced_P6()
     {
         await using var daemon = await Daemon.OpenAsync(policy: Editor);
 
@@ -59,7 +59,7 @@ public sealed class PolicySafetyTests
     }
 
     [Test]
-    public async Task What_a_crash_left_is_ignored_and_goes_with_the_next_change()
+    public async Task What_a_crash_left_is_ignored_and_goes_with_the_next_change_P2()
     {
         await using var daemon = await Daemon.OpenAsync();
         Directory.CreateDirectory(Path.Combine(daemon.PolicyPath, "include"));
@@ -81,7 +81,7 @@ public sealed class PolicySafetyTests
     [TestCase("work vault perhaps\n", "include/role:1: ")]
     [TestCase("# c\rwork\n", "include/role:2: ")]
     [TestCase("!include include/role\n", "include/role:1: ")]
-    public async Task An_include_that_nothing_includes_has_to_be_right_too(string text, string? where)
+    public async Task An_include_that_nothing_includes_has_to_be_right_too_P4(string text, string? where)
     {
         await using var daemon = await Daemon.OpenAsync();
 
@@ -92,7 +92,7 @@ public sealed class PolicySafetyTests
     }
 
     [Test]
-    public async Task Broken_files_are_mended_one_after_the_other_and_nothing_else_is_changed_meanwhile()
+    public async Task Broken_files_are_mended_one_after_the_other_and_nothing_else_is_changed_meanwhile_P5()
     {
         await using var daemon = await Daemon.OpenAsync();
         await File.WriteAllTextAsync(Path.Combine(daemon.PolicyPath, "50-a.policy"), "junk\n");
