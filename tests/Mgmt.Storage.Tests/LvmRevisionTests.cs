@@ -41,6 +41,17 @@ public sealed class LvmRevisionTests : LvmFixture
     }
 
     [Test]
+    public async Task The_id_of_a_removed_revision_is_not_given_out_again([Values(0, 1)] int keep)
+    {
+        var volume = Private with { RevisionsToKeep = keep };
+        var made = await Pool.SnapshotAsync(volume, RevisionTraits.Of(RevisionCause.Snapshot), Token);
+        await Pool.RemoveRevisionAsync(volume, made.Id, false, Token);
+        await Run(volume, 'b');
+        await Reopen();
+        Assert.That((await Pool.SnapshotAsync(volume, RevisionTraits.Of(RevisionCause.Snapshot), Token)).Id.Value, Is.EqualTo($"{2 + keep}"));
+    }
+
+    [Test]
     public async Task More_than_nine_revisions_are_in_order()
     {
         Pool.Reconfigure(Record(("revisions_to_keep", "20")));

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Mgmt.Core;
 
 namespace Mgmt.Storage;
@@ -42,6 +43,9 @@ internal sealed record LvmVolume(LogicalVolume? Content, LogicalVolume? Run, Log
     internal static LvmVolume None { get; } = new(null, null, null, null, ImmutableSortedDictionary<RevisionId, LogicalVolume>.Empty);
 
     internal bool IsDirect => Content is { } content && content.Tags.Contains(LvmTags.Direct);
+
+    /// <summary>The highest id that a revision was given, 0 when there was none.</summary>
+    internal ulong LastId => All.Select(LvmTags.LastOf).Concat(Kept.Keys.Select(id => ulong.Parse(id.Value, CultureInfo.InvariantCulture))).DefaultIfEmpty().Max();
 
     internal ImmutableArray<Revision> Revisions => [.. Kept.Select(pair => LvmTags.Revision(pair.Value, pair.Key)).OfType<Revision>()];
 

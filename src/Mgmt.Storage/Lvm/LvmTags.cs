@@ -8,6 +8,7 @@ namespace Mgmt.Storage;
 /// <summary>
 /// What is written down at a logical volume, as tags (lvm(8): letters, digits and <c>_ + . - / = ! : # &amp;</c>):
 /// <c>mgmt</c> it is ours; <c>mgmt:direct</c> a run writes the content itself; <c>mgmt:base=UUID</c> what a run was made from;
+/// <c>mgmt:last=ID</c> the newest revision was given that id and is gone;
 /// <c>mgmt:commit=CAUSE</c> this replaces the content, which becomes a revision of that cause, or of <c>none</c> goes;
 /// of a revision <c>mgmt:created=UNIXMS</c>, <c>mgmt:cause=</c>, <c>mgmt:quiesced=</c>, <c>mgmt:pinned</c>, <c>mgmt:name=HEX</c>.
 /// </summary>
@@ -15,11 +16,18 @@ internal static class LvmTags
 {
     internal const string Ours = "mgmt", Direct = "mgmt:direct";
     private const string BaseKey = "mgmt:base=", CommitKey = "mgmt:commit=", CreatedKey = "mgmt:created=", CauseKey = "mgmt:cause=", QuiescedKey = "mgmt:quiesced=";
+    private const string LastKey = "mgmt:last=";
     private const string Pinned = "mgmt:pinned", NameKey = "mgmt:name=", NoRevision = "none";
 
     internal static string Base(string uuid) => BaseKey + uuid;
 
     internal static string? BaseOf(LogicalVolume volume) => Value(volume, BaseKey);
+
+    internal static string Last(ulong id) => LastKey + id.ToString(CultureInfo.InvariantCulture);
+
+    internal static ulong LastOf(LogicalVolume volume) => volume.Tags
+        .Where(tag => tag.StartsWith(LastKey, StringComparison.Ordinal))
+        .Max(tag => ulong.TryParse(tag.AsSpan(LastKey.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : (ulong?)0) ?? 0;
 
     internal static string Commit(RevisionCause? kept) => CommitKey + (kept is { } cause ? Word(cause.ToString()) : NoRevision);
 

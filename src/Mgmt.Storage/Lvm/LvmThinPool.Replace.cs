@@ -20,7 +20,9 @@ internal sealed partial class LvmThinPool
     {
         if (!LvmTags.IsCommit(replacement, out _))
         {
-            await _lvm.TagAsync(replacement.Name, [LvmTags.Commit(kept)], cancellation);
+            // Ids are not given out again, also when what bears the last one's mark is not kept.
+            var last = _facts.Of(vid).LastId;
+            await _lvm.TagAsync(replacement.Name, [LvmTags.Commit(kept), .. last > 0 ? [LvmTags.Last(last)] : ImmutableArray<string>.Empty], cancellation);
             await LookAsync(cancellation);
         }
         await FinishAsync(vid, cancellation);
@@ -117,6 +119,5 @@ internal sealed partial class LvmThinPool
         return _facts.Of(vid);
     }
 
-    private static RevisionId NextId(LvmVolume found) =>
-        RevisionId.Parse(((found.Kept.IsEmpty ? 0 : found.Kept.Keys.Max(id => ulong.Parse(id.Value, CultureInfo.InvariantCulture))) + 1).ToString(CultureInfo.InvariantCulture));
+    private static RevisionId NextId(LvmVolume found) => RevisionId.Parse((found.LastId + 1).ToString(CultureInfo.InvariantCulture));
 }

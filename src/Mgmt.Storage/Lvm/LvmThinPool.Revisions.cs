@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Mgmt.Core;
 
 namespace Mgmt.Storage;
@@ -35,6 +36,10 @@ internal sealed partial class LvmThinPool
         if (!force && LvmTags.Revision(kept, revision) is { Traits.Pinned: true })
         {
             throw new MgmtException(ErrorCode.StoragePoolException, "Revision %s of volume %s is pinned; removing it needs force", revision.Value, IdOf(volume).Value);
+        }
+        if (found.Content is { } content && found.LastId.ToString(CultureInfo.InvariantCulture) == revision.Value)
+        {
+            await _lvm.TagAsync(content.Name, [LvmTags.Last(found.LastId)], cancellation);
         }
         await _lvm.RemoveAsync(kept.Name, cancellation);
     }, cancellation);
