@@ -62,9 +62,9 @@ public sealed class PlaceTests
         using var leader = Leader.Qemu();
         var scope = await _registry.PlaceAsync(leader);
         Assert.That(scope.Kind, Is.EqualTo(MachineScopeKind.Machine), scope.Degraded);
-        Assert.That(await _registry.ChangeAsync(), Is.EqualTo(new MachineChange(leader.MachineName, true)));
+        Assert.That(await _registry.ChangeAsync(leader), Is.EqualTo(new MachineChange(leader.MachineName, true)));
         leader.Kill();
-        Assert.That(await _registry.ChangeAsync(), Is.EqualTo(new MachineChange(leader.MachineName, false)));
+        Assert.That(await _registry.ChangeAsync(leader), Is.EqualTo(new MachineChange(leader.MachineName, false)));
         Assert.That(await _registry.OwnsAsync(leader), Is.False);
     }
 
@@ -75,7 +75,7 @@ public sealed class PlaceTests
         await _registry.PlaceAsync(leader);
         await using var second = await RegistryUnderTest.ReadyAsync(_host.BusAddress);
         leader.Kill();
-        Assert.That(await second.ChangeAsync(), Is.EqualTo(new MachineChange(leader.MachineName, false)));
+        Assert.That(await second.ChangeAsync(leader), Is.EqualTo(new MachineChange(leader.MachineName, false)));
     }
 
     [Test]

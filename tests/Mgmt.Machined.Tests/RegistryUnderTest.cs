@@ -46,10 +46,18 @@ internal sealed class RegistryUnderTest : ILogger<MachinedRegistry>, IAsyncDispo
         }
     }
 
-    public async Task<MachineChange> ChangeAsync()
+    /// <summary>The next change of a leader's machine. The end of another test's machine may be told at any time.</summary>
+    public async Task<MachineChange> ChangeAsync(Leader leader)
     {
         using var limit = new CancellationTokenSource(Deadline);
-        return await Registry.Changes.ReadAsync(limit.Token);
+        while (true)
+        {
+            var change = await Registry.Changes.ReadAsync(limit.Token);
+            if (change.Name == leader.MachineName)
+            {
+                return change;
+            }
+        }
     }
 
     public Task<MachineScope> PlaceAsync(Leader leader) => Registry.PlaceAsync(leader.Request, CancellationToken.None);

@@ -58,12 +58,12 @@ public sealed class TroubleTests
     {
         using var leader = Leader.Sleep();
         await _registry.PlaceAsync(leader);
-        Assert.That((await _registry.ChangeAsync()).Added, Is.True);
+        Assert.That((await _registry.ChangeAsync(leader)).Added, Is.True);
         _host.KillMachined();
         await _registry.UntilAsync("absent");
         leader.Kill();
         await _host.StartMachinedAsync(CancellationToken.None);
-        Assert.That(await _registry.ChangeAsync(), Is.EqualTo(new MachineChange(leader.MachineName, false)));
+        Assert.That(await _registry.ChangeAsync(leader), Is.EqualTo(new MachineChange(leader.MachineName, false)));
     }
 
     [Test]
@@ -131,7 +131,7 @@ public sealed class TroubleTests
     {
         using var leader = Leader.Sleep();
         await _registry.PlaceAsync(leader);
-        Assert.That((await _registry.ChangeAsync()).Added, Is.True);
+        Assert.That((await _registry.ChangeAsync(leader)).Added, Is.True);
         await _host.StopAsync(CancellationToken.None);
         await _registry.UntilAsync("absent");
         using var next = Leader.Sleep();
@@ -140,10 +140,10 @@ public sealed class TroubleTests
         Assert.That(scope.Degraded, Is.Not.Empty);
         await _host.UpAsync(CancellationToken.None);
         await _registry.UntilAsync("ok");
-        Assert.That(await _registry.ChangeAsync(), Is.EqualTo(new MachineChange(leader.MachineName, false)));
+        Assert.That(await _registry.ChangeAsync(leader), Is.EqualTo(new MachineChange(leader.MachineName, false)));
         scope = await PlaceWithinBoundAsync(next);
         Assert.That(scope.Kind, Is.EqualTo(MachineScopeKind.Machine), scope.Degraded);
-        Assert.That(await _registry.ChangeAsync(), Is.EqualTo(new MachineChange(next.MachineName, true)));
+        Assert.That(await _registry.ChangeAsync(next), Is.EqualTo(new MachineChange(next.MachineName, true)));
     }
 
     private async Task<MachineScope> PlaceWithinBoundAsync(Leader leader)
