@@ -11,6 +11,12 @@ public sealed record MachinedOptions
     /// <summary>How long placing a process, or a question about a machine, may take in all.</summary>
     public TimeSpan PlaceDeadline { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a question about images, or a change that moves no data, may take in all.</summary>
+    public TimeSpan ImageDeadline { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long cloning or removing an image may take.</summary>
+    public TimeSpan ImageCopyDeadline { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>False: no bus is opened, nothing is placed, the state is <c>off</c>.</summary>
     public bool Enabled { get; init; } = true;
 

@@ -34,8 +34,12 @@ public sealed class MachinedRegistry : IMachineRegistry
         _health = new RegistryHealth(options.Enabled, time, log);
         _bus = new BusThread(options.Address, [OwnerMatch, .. _machines.Matches, jobs.Match], OnConnected, OnLost, log);
         _questions = new Questions(_bus, time);
+        Images = new MachinedImages(options, _questions, Start, _health, time);
         _placement = new Placement(_questions, jobs, _health, options.PlaceDeadline, time, log);
     }
+
+    /// <summary>The registry's images, asked for over the same bus.</summary>
+    public IMachineImages Images { get; }
 
     /// <inheritdoc/>
     public MachineRegistryStatus Status => _health.Status;

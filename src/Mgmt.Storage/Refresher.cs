@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Storage;
 
-/// <summary>Looks at a pool's files in the background, at most every few seconds and only when somebody read what it found last.</summary>
+/// <summary>Looks at what a pool holds in the background, at most every few seconds and only when somebody read what it found last.</summary>
 internal sealed class Refresher : IAsyncDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
@@ -11,7 +11,13 @@ internal sealed class Refresher : IAsyncDisposable
     private readonly Task _loop;
     private int _wanted;
 
-    internal Refresher(PoolName pool, Action look, ILogger logger, TimeProvider time) => _loop = Task.Run(() => LoopAsync(pool, look, logger, time));
+    internal Refresher(PoolName pool, Action look, ILogger logger, TimeProvider time)
+        : this(pool, Synchronous(look), logger, time)
+    {
+    }
+
+    internal Refresher(PoolName pool, Func<CancellationToken, Task> look, ILogger logger, TimeProvider time) =>
+        _loop = Task.Run(() => LoopAsync(pool, look, logger, time));
 
     /// <summary>Somebody reads: look again soon.</summary>
     internal void Want() => Volatile.Write(ref _wanted, 1);
@@ -23,7 +29,13 @@ internal sealed class Refresher : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task LoopAsync(PoolName pool, Action look, ILogger logger, TimeProvider time)
+    private static Func<CancellationToken, Task> Synchronous(Action look) => _ =>
+    {
+        look();
+        return Task.CompletedTask;
+    };
+
+    private async Task LoopAsync(PoolName pool, Func<CancellationToken, Task> look, ILogger logger, TimeProvider time)
     {
         using var timer = new PeriodicTimer(Interval, time);
         try
@@ -36,7 +48,7 @@ internal sealed class Refresher : IAsyncDisposable
                 }
                 try
                 {
-                    look();
+                    await look(_stop.Token);
                 }
                 catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or MgmtException)
                 {

@@ -24,6 +24,8 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
         IPoolDriver[] drivers =
         [
             new Qcow2Driver(settings.PoolRoots, logs.CreateLogger<Qcow2Driver>(), clock),
+            new LvmThinDriver(logs.CreateLogger<LvmThinDriver>(), clock),
+            new MachinedDriver(machines.Images, logs.CreateLogger<MachinedDriver>(), clock),
             new FileReflinkDriver(settings.PoolRoots, logs.CreateLogger<FileReflinkDriver>(), clock),
             new LinuxKernelDriver(settings.PoolRoots, logs.CreateLogger<LinuxKernelDriver>(), clock),
         ];

@@ -10,7 +10,6 @@ namespace Mgmt.Machined.Bus;
 /// </summary>
 internal sealed unsafe class BusConnection : IDisposable
 {
-    private const ulong ReplyMicroseconds = 30_000_000;
     private const int MostPending = 512;
     private const int MessagesPerTurn = 256;
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(3);
@@ -113,7 +112,7 @@ internal sealed unsafe class BusConnection : IDisposable
             work.Handle = GCHandle.Alloc(work);
             work.Connection = this;
             _pending.Add(work);
-            Check(SdBus.CallAsync(_bus, out var slot, message, &OnReply, GCHandle.ToIntPtr(work.Handle), ReplyMicroseconds));
+            Check(SdBus.CallAsync(_bus, out var slot, message, &OnReply, GCHandle.ToIntPtr(work.Handle), (ulong)call.AnswerWithin.TotalMicroseconds));
             work.Slot = slot;
         }
         catch (BusFormatException bad)

@@ -12,6 +12,9 @@ internal static class BusNames
     public const string NameHasNoOwner = "org.freedesktop.DBus.Error.NameHasNoOwner";
     public const string TimedOut = "org.freedesktop.DBus.Error.TimedOut";
     public const string AccessDenied = "org.freedesktop.DBus.Error.AccessDenied";
+    public const string NotSupported = "org.freedesktop.DBus.Error.NotSupported";
+    public const string NoSpace = "System.Error.ENOSPC";
+    public const string QuotaExceeded = "System.Error.EDQUOT";
     public const string UnknownObject = "org.freedesktop.DBus.Error.UnknownObject";
     public const string SpawnPrefix = "org.freedesktop.DBus.Error.Spawn.";
 }

@@ -21,6 +21,21 @@ internal readonly unsafe struct BusReader(nint message)
         return value;
     }
 
+    public ulong UInt64()
+    {
+        Check(SdBus.ReadUInt64(message, SdBus.TypeUInt64, out var value));
+        return value;
+    }
+
+    public bool Boolean()
+    {
+        Check(SdBus.ReadUInt32(message, SdBus.TypeBoolean, out var value));
+        return value != 0;
+    }
+
+    /// <summary>Passes over values of these types.</summary>
+    public void Skip(string types) => Check(SdBus.Skip(message, types));
+
     /// <summary>An <c>ay</c> of at most so many bytes.</summary>
     public byte[] Bytes(int mostBytes)
     {
@@ -35,11 +50,10 @@ internal readonly unsafe struct BusReader(nint message)
     public void EnterArray(string element) => Check(SdBus.EnterContainer(message, SdBus.TypeArray, element));
 
     /// <summary>False at the end of the array.</summary>
-    public bool TryEnterStruct(string members)
-    {
-        var result = SdBus.EnterContainer(message, SdBus.TypeStruct, members);
-        return result > 0 || (result == 0 ? false : throw new BusFormatException($"no ({members}), errno {-result}"));
-    }
+    public bool TryEnterStruct(string members) => TryEnter(SdBus.TypeStruct, members);
+
+    /// <summary>A key and its value; false at the end of the array.</summary>
+    public bool TryEnterEntry(string members) => TryEnter(SdBus.TypeDictEntry, members);
 
     /// <summary>False at the end of the array.</summary>
     public bool TryString(out string text)
@@ -62,6 +76,12 @@ internal readonly unsafe struct BusReader(nint message)
         return error is null || error->Name is null
             ? null
             : BusFailure.FromError(Copy(error->Name), error->Message is null ? "" : Copy(error->Message));
+    }
+
+    private bool TryEnter(byte type, string members)
+    {
+        var result = SdBus.EnterContainer(message, type, members);
+        return result > 0 || (result == 0 ? false : throw new BusFormatException($"no ({members}), errno {-result}"));
     }
 
     private string Text(byte type)

@@ -56,7 +56,7 @@ internal sealed class BusThread : IAsyncDisposable
         new Thread(Run) { IsBackground = true, Name = "mgmt-bus" }.Start();
     }
 
-    /// <summary>Queues a call. It is always finished: answered, refused, or failed after 30 s at the latest once sent.</summary>
+    /// <summary>Queues a call. It is always finished: answered, refused, or failed when its time is over.</summary>
     public BusWork<T> Post<T>(BusCall call, Func<BusReader, T> read)
     {
         var work = new BusWork<T>(call, read);

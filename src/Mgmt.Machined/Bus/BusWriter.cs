@@ -7,6 +7,11 @@ internal readonly struct BusWriter(nint message)
 
     public void UInt32(uint value) => Check(SdBus.AppendUInt32(message, SdBus.TypeUInt32, value));
 
+    public void UInt64(ulong value) => Check(SdBus.AppendUInt64(message, SdBus.TypeUInt64, value));
+
+    // A boolean is a 32-bit word on the bus.
+    public void Boolean(bool value) => Check(SdBus.AppendUInt32(message, SdBus.TypeBoolean, value ? 1u : 0u));
+
     public unsafe void Bytes(ReadOnlySpan<byte> value)
     {
         fixed (byte* start = value)

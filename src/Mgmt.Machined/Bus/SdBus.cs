@@ -13,10 +13,13 @@ internal static unsafe partial class SdBus
     public const byte TypeString = (byte)'s';
     public const byte TypeObjectPath = (byte)'o';
     public const byte TypeUInt32 = (byte)'u';
+    public const byte TypeUInt64 = (byte)'t';
+    public const byte TypeBoolean = (byte)'b';
     public const byte TypeByte = (byte)'y';
     public const byte TypeArray = (byte)'a';
     public const byte TypeVariant = (byte)'v';
     public const byte TypeStruct = (byte)'r';
+    public const byte TypeDictEntry = (byte)'e';
 
     [LibraryImport(Library, EntryPoint = "sd_bus_new")]
     public static partial int New(out nint bus);
@@ -74,6 +77,9 @@ internal static unsafe partial class SdBus
     [LibraryImport(Library, EntryPoint = "sd_bus_message_append_basic")]
     public static partial int AppendUInt32(nint message, byte type, in uint value);
 
+    [LibraryImport(Library, EntryPoint = "sd_bus_message_append_basic")]
+    public static partial int AppendUInt64(nint message, byte type, in ulong value);
+
     [LibraryImport(Library, EntryPoint = "sd_bus_message_append_array")]
     public static partial int AppendArray(nint message, byte type, byte* values, nuint sizeBytes);
 
@@ -94,6 +100,13 @@ internal static unsafe partial class SdBus
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_read_basic")]
     public static partial int ReadUInt32(nint message, byte type, out uint value);
+
+    [LibraryImport(Library, EntryPoint = "sd_bus_message_read_basic")]
+    public static partial int ReadUInt64(nint message, byte type, out ulong value);
+
+    /// <summary>Passes over values of these types.</summary>
+    [LibraryImport(Library, EntryPoint = "sd_bus_message_skip", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Skip(nint message, string types);
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_read_array")]
     public static partial int ReadArray(nint message, byte type, out byte* values, out nuint sizeBytes);
