@@ -10,6 +10,7 @@ namespace Mgmt.Daemon.Tests;
 /// kill -9 of the daemon in the middle of each call that changes disks, on real file systems: the next daemon has the old state or the new one, has
 /// put its pool right by itself, and nothing is left over.
 /// </summary>
+[NonParallelizable]
 [TestFixture("qcow2", "")]
 [TestFixture("file-reflink", "btrfs")]
 internal sealed partial class StorageCrashTests(string driver, string fileSystem)
