@@ -29,6 +29,12 @@ public sealed class VmSession(VmName name, IRunningVm vm)
 
     internal ShutdownOperation? Shutdown { get; set; }
 
+    /// <summary>The files and processes of its guest that callers hold.</summary>
+    internal AgentHandles Handles { get; } = new();
+
+    /// <summary>Its guest, when a caller had it frozen and nobody had it thawed since. Changed inside the VM's gate.</summary>
+    internal FrozenGuest? FrozenByCall { get; set; }
+
     /// <summary>Thaws its guest, when that was frozen.</summary>
     internal Task Thawing { get; set; } = Task.CompletedTask;
 
