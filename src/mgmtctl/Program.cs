@@ -33,6 +33,8 @@ internal static class Program
             PolicyVerb.Create(cli),
             EventsVerb.Create(cli),
             AgentVerb.Create(cli),
+            RunVerb.Create(cli),
+            CopyVerb.Create(cli),
             StatusVerb.Create(cli),
             CallsVerb.Create(cli),
             CallVerb.Create(cli),

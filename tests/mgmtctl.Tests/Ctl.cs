@@ -27,6 +27,8 @@ internal sealed class Ctl(string socket)
 
     public string Out => Encoding.UTF8.GetString(_out.ToArray());
 
+    public byte[] OutBytes => _out.ToArray();
+
     public string Error => _error.ToString();
 
     /// <summary>Runs it with a daemon that gives every request this answer; gives the exit code and keeps the requests.</summary>
