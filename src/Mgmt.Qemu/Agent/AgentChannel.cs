@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mgmt.Core;
@@ -25,6 +26,9 @@ internal sealed class AgentChannel(Stream stream) : IAsyncDisposable
     internal const int MaxTextLength = 1024;
 
     private readonly LineReader _lines = new(stream, MaxLineBytes, sentinels: true) { Limit = PlainLineBytes };
+
+    /// <summary>Whether the agent said something that nobody asked for.</summary>
+    public bool HasUnread => _lines.HasUnread || stream is NetworkStream { DataAvailable: true };
 
     /// <summary>Gets into step: whatever was said before is skipped. ERRORS: OperationCanceledException, IOException.</summary>
     public async Task SyncAsync(CancellationToken cancellation)

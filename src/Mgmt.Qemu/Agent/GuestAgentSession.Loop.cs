@@ -116,7 +116,7 @@ internal sealed partial class GuestAgentSession
         using var any = CancellationTokenSource.CreateLinkedTokenSource(request.Token, PortClosedToken, stop);
         try
         {
-            if (_outOfStep)
+            if (_outOfStep || _channel!.HasUnread)
             {
                 await _channel!.SyncAsync(any.Token);
             }

@@ -34,6 +34,9 @@ internal sealed class LineReader(Stream stream, int maxBytes, bool sentinels)
     /// <summary>The longest line from now on, at most <c>maxBytes</c>.</summary>
     public int Limit { get; set; } = maxBytes;
 
+    /// <summary>Whether bytes were read that no line has given yet.</summary>
+    public bool HasUnread => _end > _start || _tooLong;
+
     /// <summary>Reads the next line. A cancelled read loses nothing. ERRORS: IOException.</summary>
     public async ValueTask<Line> ReadAsync(CancellationToken cancellation)
     {
