@@ -12,13 +12,16 @@ public sealed class AgentCalls : ICallGroup
     private const int DataBytes = 3 << 19;
     private const string Prefix = "vm.agent.";
     private readonly AgentWork _work;
+    private readonly LifecycleServices _services;
 
     /// <summary>Over the VMs that run.</summary>
-    public AgentCalls(LifecycleServices services) => _work = new(services);
+    public AgentCalls(LifecycleServices services) => (_services, _work) = (services, new(services));
 
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
     [
+        new("vm.GuestFacts", CallTarget.Vm, CallAccess.Read, CallScope.Vm, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
+            "What a guest last said of itself, each with its age, from memory: system, name, interfaces, users, time zone, how far its clock is ahead.", Facts) { Returns = "JSON" },
         // What changes nothing.
         Row(Ping, CallAccess.Read, CallScope.Vm), Row(Info, CallAccess.Read, CallScope.Vm), Row(OsInfo, CallAccess.Read, CallScope.Vm), Row(HostName, CallAccess.Read, CallScope.Vm),
         Row(Time, CallAccess.Read, CallScope.Vm), Row(Timezone, CallAccess.Read, CallScope.Vm), Row(Users, CallAccess.Read, CallScope.Vm), Row(Devices, CallAccess.Read, CallScope.Vm),
@@ -37,6 +40,9 @@ public sealed class AgentCalls : ICallGroup
         Row(FileOpen, CallAccess.Execute, CallScope.Host), Row(Exec, CallAccess.Execute, CallScope.Host, DataBytes), Row(SetUserPassword, CallAccess.Write, CallScope.Host),
         Row(SshAddAuthorizedKeys, CallAccess.Write, CallScope.Host),
     ];
+
+    private ValueTask<ReadOnlyMemory<byte>> Facts(CallContext call, CancellationToken cancellation) =>
+        new((_services.Sessions.Find(call.Target.Name)?.Facts ?? GuestFacts.None).Write(call.Target.Status.Agent, _services.Clock.GetUtcNow()));
 
     private CallRow Row(AgentCommand command, CallAccess access, CallScope scope, int capBytes = PayloadRule.DefaultCapBytes) =>
         new(Prefix + command.Call, CallTarget.Vm, access, scope, ArgumentRule.None, Payload(command, capBytes), CallDialects.Mgmt, $"{command.Summary} ({command.Name})",
