@@ -35,6 +35,7 @@ internal static class Program
             AgentVerb.Create(cli),
             RunVerb.Create(cli),
             CopyVerb.Create(cli),
+            ConsoleVerb.Create(cli),
             StatusVerb.Create(cli),
             CallsVerb.Create(cli),
             CallVerb.Create(cli),

@@ -18,6 +18,9 @@ internal sealed class Terminal
     /// <summary>Single keys, until it is disposed; only where standard input is a terminal. Each read gives what came together.</summary>
     public Func<Stream> OpenKeys { get; init; } = () => new Keyboard();
 
+    /// <summary>Every key as it is, Ctrl-C too, until it is disposed.</summary>
+    public Func<Stream> OpenRawKeys { get; init; } = () => new Keyboard(raw: true);
+
     public bool InputIsTerminal { get; init; }
 
     public bool OutIsTerminal { get; init; }

@@ -56,6 +56,10 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => OnResize(disk, sizeBytes);
 
+    public Func<Task<Stream>> OnConsole { get; set; } = () => throw new InvalidOperationException("not asked");
+
+    public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => OnConsole();
+
     public Task KillAsync(CancellationToken cancellation)
     {
         if (OnKill is { } kill)

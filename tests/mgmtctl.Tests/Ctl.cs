@@ -48,6 +48,7 @@ internal sealed class Ctl(string socket)
             Out = _out,
             Error = _error,
             OpenInput = () => Input is null ? throw new AssertionException("standard input was read") : new MemoryStream(Encoding.UTF8.GetBytes(Input)),
+            OpenRawKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OpenKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OutIsTerminal = OutIsTerminal,
             InputIsTerminal = InputIsTerminal,
