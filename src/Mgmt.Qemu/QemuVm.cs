@@ -27,9 +27,11 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly ExitWatcher _watcher;
     private readonly GuestAgentSession _agent;
     private readonly DiskCopies _copies;
+    private readonly SerialConsole _console;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
+    private readonly Task _repairing;
     private Task _goingOn = Task.CompletedTask;
     private readonly Channel<VmSignal> _signals = Channel.CreateBounded<VmSignal>(
         new BoundedChannelOptions(SignalCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
@@ -56,7 +58,9 @@ internal sealed partial class QemuVm : IRunningVm
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
+        _console = new SerialConsole(() => _monitor, options.CommandTimeout);
         _follow = FollowAsync();
+        _repairing = parts.Adopted ? _console.RepairAsync(_stop.Token) : Task.CompletedTask;
     }
 
     /// <inheritdoc/>
@@ -94,6 +98,9 @@ internal sealed partial class QemuVm : IRunningVm
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => _copies.ResizeAsync(disk, sizeBytes, cancellation);
 
     /// <inheritdoc/>
+    public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => _console.OpenAsync(cancellation);
+
+    /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
         _killAsked = true;
@@ -124,6 +131,7 @@ internal sealed partial class QemuVm : IRunningVm
         _disposed = true;
         _stop.Cancel();
         await _follow;
+        await _repairing;
         await _agent.DisposeAsync();
         await _copies.DisposeAsync();
         await _goingOn;

@@ -173,6 +173,7 @@ public sealed partial class TestRunningVm : IRunningVm
             _timers.ForEach(timer => timer.Dispose());
             _timers.Clear();
             _agent = AgentState.Absent;
+            _console?.End();
             // Before anybody hears of it, so that a restart on hearing finds the name free.
             _onGone(this);
             Tell(new VmSignal.Exited(exit));

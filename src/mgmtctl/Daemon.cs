@@ -39,6 +39,9 @@ internal sealed class Daemon(MgmtClient client)
     public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);
 
+    /// <summary>The console of a VM: what is read it prints, what is written it reads.</summary>
+    public Task<Stream> ConsoleAsync(string vm, CancellationToken cancellationToken) => client.DuplexAsync(Header("mgmt.vm.Console", "", vm), cancellationToken);
+
     private static RequestHeader Header(string method, string argument, string destination) =>
         new(method, argument, Host, DestinationKind.Name, destination);
 

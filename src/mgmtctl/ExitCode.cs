@@ -8,6 +8,9 @@ internal static class ExitCode
     public const int Done = 0;
     public const int Refused = 1;
     public const int Usage = 2;
+
+    /// <summary>Of run: what was to be run was not, whatever its own status would have been.</summary>
+    public const int RunFailed = 125;
     public const int Denied = 126;
     public const int Interrupted = 130;
 

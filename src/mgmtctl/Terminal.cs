@@ -9,11 +9,17 @@ internal sealed class Terminal
 
     public required TextWriter Error { get; init; }
 
+    /// <summary>Standard error for bytes, where there is more than text.</summary>
+    public Func<Stream>? OpenError { get; init; }
+
     /// <summary>Opened by the few verbs that were told to read, never before.</summary>
     public required Func<Stream> OpenInput { get; init; }
 
     /// <summary>Single keys, until it is disposed; only where standard input is a terminal. Each read gives what came together.</summary>
     public Func<Stream> OpenKeys { get; init; } = () => new Keyboard();
+
+    /// <summary>Every key as it is, Ctrl-C too, until it is disposed.</summary>
+    public Func<Stream> OpenRawKeys { get; init; } = () => new Keyboard(raw: true);
 
     public bool InputIsTerminal { get; init; }
 
@@ -30,6 +36,7 @@ internal sealed class Terminal
     {
         Out = new StandardOutput(),
         Error = Console.Error,
+        OpenError = Console.OpenStandardError,
         OpenInput = Console.OpenStandardInput,
         InputIsTerminal = !Console.IsInputRedirected,
         OutIsTerminal = !Console.IsOutputRedirected,

@@ -102,6 +102,7 @@ try
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
     var starting = startup.RunAsync(lifetime.ApplicationStopping);
+    var following = new GuestFollower(services).RunAsync(lifetime.ApplicationStopping);
     await host.WaitForShutdownAsync(CancellationToken.None);
 
     ServiceManager.Notify("STOPPING=1");
@@ -110,7 +111,7 @@ try
     questions.Shutdown();
     await Task.WhenAll(streams.ClosedAsync(TimeSpan.FromSeconds(1)), questions.ClosedAsync(TimeSpan.FromSeconds(1)));
     await ending.CancelAsync();
-    await Task.WhenAll(serving, announcing, starting);
+    await Task.WhenAll(serving, announcing, starting, following);
     return 0;
 }
 catch (MgmtException error)

@@ -16,6 +16,7 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
     public VmState InitialState { get; set; } = VmState.Running;
     public IGuestAgent Agent => this;
     public AgentState State { get; set; } = AgentState.Absent;
+    public long Session { get; set; } = 1;
     public ChannelReader<VmSignal> Signals => _signals.Reader;
     public Task<VmExit> Exited => _exited.Task;
     public Func<CancellationToken, Task> OnContinue { get; set; } = _ => Task.CompletedTask;
@@ -59,6 +60,10 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => OnResize(disk, sizeBytes);
 
+    public Func<Task<Stream>> OnConsole { get; set; } = () => throw new InvalidOperationException("not asked");
+
+    public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => OnConsole();
+
     public Task KillAsync(CancellationToken cancellation)
     {
         if (OnKill is { } kill)
@@ -71,9 +76,13 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public VmUsage? Usage() => null;
 
-    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) => OnAgent(command, deadline, cancellation);
+    /// <summary>Answers a command with its arguments; where it is set, in the place of the two others.</summary>
+    public Func<string, string?, Task<JsonElement>>? OnAsked { get; set; }
 
-    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnSend(cancellation);
+    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) =>
+        OnAsked?.Invoke(command, argumentsJson) ?? OnAgent(command, deadline, cancellation);
+
+    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnAsked?.Invoke(command, argumentsJson) ?? OnSend(cancellation);
 
     public ValueTask DisposeAsync()
     {

@@ -27,6 +27,8 @@ internal sealed class Ctl(string socket)
 
     public string Out => Encoding.UTF8.GetString(_out.ToArray());
 
+    public byte[] OutBytes => _out.ToArray();
+
     public string Error => _error.ToString();
 
     /// <summary>Runs it with a daemon that gives every request this answer; gives the exit code and keeps the requests.</summary>
@@ -46,6 +48,7 @@ internal sealed class Ctl(string socket)
             Out = _out,
             Error = _error,
             OpenInput = () => Input is null ? throw new AssertionException("standard input was read") : new MemoryStream(Encoding.UTF8.GetBytes(Input)),
+            OpenRawKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OpenKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OutIsTerminal = OutIsTerminal,
             InputIsTerminal = InputIsTerminal,

@@ -18,6 +18,9 @@ public sealed class CallSession
     /// <summary>Whether the call yields events.</summary>
     public bool IsStream => Context?.Row.IsStream == true;
 
+    /// <summary>Whether the content goes out while the payload comes in.</summary>
+    public bool IsDuplex => Context?.Row.IsDuplex == true;
+
     /// <summary>Whether the payload is to be handed on as it arrives.</summary>
     public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;
 

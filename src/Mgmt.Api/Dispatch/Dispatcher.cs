@@ -71,6 +71,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             }
             call.Target = Targets.Resolve(call.State, call.Row, call.Request, target);
             call.Events = input.Events is { } sink ? new AuditedSink(sink, () => Note(session, target, verdict, "stream")) : null;
+            call.Output = input.Output is { } output ? new AuditedOutput(output, () => Note(session, target, verdict, "stream")) : null;
             active ??= calls.Enter(call, cancellation);
             var content = await ActAsync(call, active, input);
             return Finish(session, target, verdict, "OK", new(content, null, call.Row.IsStream));

@@ -33,6 +33,9 @@ public sealed record CallRow(
     /// <summary>Whether the call yields events instead of one reply.</summary>
     public bool IsStream { get; init; }
 
+    /// <summary>Whether the content of the reply goes out while the payload comes in (a console), through <see cref="CallContext.Output"/>.</summary>
+    public bool IsDuplex { get; init; }
+
     /// <summary>Whether call.Cancel and a caller that goes away may end it although it changes something (it only waits).</summary>
     public bool IsCancellable { get; init; }
 }

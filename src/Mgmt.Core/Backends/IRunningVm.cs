@@ -41,6 +41,12 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>Grows a disk; the guest sees it. ERRORS: QubesVolumeNotFoundError, MgmtTimeoutError, MgmtUnavailableError, MgmtNoSpaceError, StoragePoolException.</summary>
     Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation);
 
+    /// <summary>
+    /// Opens the serial console: what was printed last, then what is printed, until the VM ends; what is written, the guest reads. Disposing gives it back.
+    /// ERRORS: MgmtBusyError (somebody has it), MgmtTimeoutError, MgmtUnavailableError.
+    /// </summary>
+    Task<Stream> OpenConsoleAsync(CancellationToken cancellation);
+
     /// <summary>Ends the process by force; returns when it is proven gone. Never waits for another operation. ERRORS: MgmtTimeoutError.</summary>
     Task KillAsync(CancellationToken cancellation);
 

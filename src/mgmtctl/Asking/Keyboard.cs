@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Mgmt.Cli.Asking;
 
 /// <summary>
-/// Single keys of the terminal on standard input, not shown and not gathered into lines, from when it is made until it is disposed. Ctrl-C stays a signal.
+/// Single keys of the terminal on standard input, not shown and not gathered into lines, from when it is made until it is disposed. Ctrl-C stays a signal unless they are raw.
 /// Console's own reading of keys writes escape sequences to the terminal and cannot be given up.
 /// </summary>
 internal sealed partial class Keyboard : Stream
@@ -15,23 +15,32 @@ internal sealed partial class Keyboard : Stream
 
     // struct termios of Linux: four flag words, a byte, then the control characters.
     private const int TermiosBytes = 64;
+    private const int InputFlags = 0;
     private const int LocalFlags = 12;
     private const int MinTime = 17 + 5;
     private const int MinBytes = 17 + 6;
     private const uint Gathered = 0x2; // ICANON
     private const uint Shown = 0x8; // ECHO
+    private const uint Signals = 0x1; // ISIG
+    private const uint Extended = 0x8000; // IEXTEN
+    private const uint ReturnIsNewline = 0x100; // ICRNL
+    private const uint FlowControl = 0x400; // IXON
 
     private readonly byte[] _before = new byte[TermiosBytes];
 
     /// <summary>ERRORS: IOException when standard input is no terminal.</summary>
-    public Keyboard()
+    public Keyboard(bool raw = false)
     {
         if (GetAttributes(Descriptor, _before) != 0)
         {
             throw new IOException("standard input is not a terminal: " + Marshal.GetLastPInvokeErrorMessage());
         }
         var single = _before.ToArray();
-        BitConverter.TryWriteBytes(single.AsSpan(LocalFlags), BitConverter.ToUInt32(single, LocalFlags) & ~(Gathered | Shown));
+        BitConverter.TryWriteBytes(single.AsSpan(LocalFlags), BitConverter.ToUInt32(single, LocalFlags) & ~(Gathered | Shown | (raw ? Signals | Extended : 0)));
+        if (raw)
+        {
+            BitConverter.TryWriteBytes(single.AsSpan(InputFlags), BitConverter.ToUInt32(single, InputFlags) & ~(ReturnIsNewline | FlowControl));
+        }
         (single[MinTime], single[MinBytes]) = (0, 1);
         SetAttributes(Descriptor, Discarding, single);
     }
