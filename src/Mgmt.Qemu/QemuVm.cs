@@ -27,6 +27,7 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly ExitWatcher _watcher;
     private readonly GuestAgentSession _agent;
     private readonly DiskCopies _copies;
+    private readonly QemuPorts _ports;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
@@ -56,6 +57,7 @@ internal sealed partial class QemuVm : IRunningVm
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
+        _ports = new QemuPorts(parts.Directory, () => _monitor, options.CommandTimeout);
         _follow = FollowAsync();
     }
 
@@ -70,6 +72,9 @@ internal sealed partial class QemuVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestAgent Agent => _agent;
+
+    /// <inheritdoc/>
+    public IGuestPorts? Ports => _ports;
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;
