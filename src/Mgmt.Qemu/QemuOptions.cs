@@ -16,6 +16,8 @@ public sealed record QemuOptions
     public int UidBase { get; init; } = 1_900_000_000;
     /// <summary>The emulator, a path or a name looked up in PATH.</summary>
     public string QemuBinary { get; init; } = "qemu-system-x86_64";
+    /// <summary>Ports on which a guest calls the host, 0 to 16. SOURCE: docs/guest-channels.md.</summary>
+    public int GuestPorts { get; init; } = 8;
     /// <summary>MiB of translated code a VM keeps under TCG.</summary>
     public int TcgCacheMiB { get; init; } = 64;
     /// <summary>Bytes a second that a snapshot of a running VM copies at most; 0 is no limit.</summary>

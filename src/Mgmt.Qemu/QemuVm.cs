@@ -28,6 +28,7 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly GuestAgentSession _agent;
     private readonly DiskCopies _copies;
     private readonly SerialConsole _console;
+    private readonly QemuPorts _ports;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
@@ -59,6 +60,7 @@ internal sealed partial class QemuVm : IRunningVm
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
         _console = new SerialConsole(() => _monitor, options.CommandTimeout);
+        _ports = new QemuPorts(parts.Directory, () => _monitor, options.CommandTimeout);
         _follow = FollowAsync();
         _repairing = parts.Adopted ? _console.RepairAsync(_stop.Token) : Task.CompletedTask;
     }
@@ -74,6 +76,9 @@ internal sealed partial class QemuVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestAgent Agent => _agent;
+
+    /// <inheritdoc/>
+    public IGuestPorts? Ports => _ports;
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;

@@ -24,6 +24,9 @@ public sealed class CallSession
     /// <summary>Whether the payload is to be handed on as it arrives.</summary>
     public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;
 
+    /// <summary>Whether the call takes a payload at all.</summary>
+    public bool TakesPayload => Context?.Row.Payload.Kind is not (null or PayloadKind.None);
+
     /// <summary>The most bytes the request may have, header included.</summary>
     public int CapBytes => Context?.Row.Payload.CapBytes ?? PayloadRule.DefaultCapBytes;
 

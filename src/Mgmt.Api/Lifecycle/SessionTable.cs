@@ -8,6 +8,9 @@ public sealed class SessionTable
     private readonly ConcurrentDictionary<VmName, VmSession> _sessions = new();
     private readonly ConcurrentDictionary<VmName, StartOperation> _starts = new();
 
+    /// <summary>A VM has a process from now on: started or adopted. Nothing that takes it may wait.</summary>
+    public event Action<VmSession>? Began;
+
     /// <summary>All with a process.</summary>
     public IEnumerable<VmSession> All => _sessions.Values;
 
@@ -18,7 +21,11 @@ public sealed class SessionTable
     public VmSession Get(VmName name) => Find(name)
         ?? throw new MgmtException(ErrorCode.MgmtUnavailableError, "The process of %s does not answer; Kill ends it", name.Value);
 
-    internal void Add(VmSession session) => _sessions[session.Name] = session;
+    internal void Add(VmSession session)
+    {
+        _sessions[session.Name] = session;
+        Began?.Invoke(session);
+    }
 
     internal void Remove(VmSession session) => _sessions.TryRemove(new(session.Name, session));
 

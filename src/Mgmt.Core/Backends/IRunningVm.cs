@@ -17,6 +17,9 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>The agent inside.</summary>
     IGuestAgent Agent { get; }
 
+    /// <summary>The ports on which it calls the host; null when this backend has none.</summary>
+    IGuestPorts? Ports => null;
+
     /// <summary>What happens to it, in order; completed after <see cref="VmSignal.Exited"/>. One reader.</summary>
     ChannelReader<VmSignal> Signals { get; }
 

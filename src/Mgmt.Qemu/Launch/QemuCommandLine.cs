@@ -16,6 +16,10 @@ internal sealed class QemuCommandLine
     internal const int FirstDescriptor = 10;
     internal const int HotplugPorts = 4;
     internal const string AgentPortId = "agent";
+    /// <summary>Ports of the bus: the console's number, the guest agent's, and some to spare.</summary>
+    private const int ReservedPorts = 6;
+    private const int MinPorts = 16;
+    internal const string GuestPortPrefix = "qrexec";
 
     private readonly List<string> _arguments = [];
     private readonly List<InheritedFile> _files = [];
@@ -25,12 +29,13 @@ internal sealed class QemuCommandLine
     }
 
     /// <summary>The plan for a launch. ERRORS: QubesException for a volume without layers or with a format we do not know.</summary>
-    public static QemuPlan Build(VmLaunch launch, QemuHost host, string binary, int tcgCacheMiB)
+    public static QemuPlan Build(VmLaunch launch, QemuHost host, string binary, int tcgCacheMiB, int guestPorts)
     {
         var line = new QemuCommandLine();
         line.Add(binary);
         line.AddMachine(launch, host, tcgCacheMiB);
-        line.AddControl(launch);
+        line.AddControl(launch, guestPorts);
+        line.AddGuestPorts(guestPorts);
         line.AddBoot(launch);
         foreach (var disk in launch.Disks)
         {
@@ -59,7 +64,7 @@ internal sealed class QemuCommandLine
         Add("-S");
     }
 
-    private void AddControl(VmLaunch launch)
+    private void AddControl(VmLaunch launch, int guestPorts)
     {
         var monitor = Inherit(InheritedKind.Monitor, null);
         var rescue = Inherit(InheritedKind.Rescue, null);
@@ -69,12 +74,24 @@ internal sealed class QemuCommandLine
         Add("-chardev", Invariant($"socket,id=agent,fd={agent},server=on,wait=off"));
         // The console's last bytes, in QEMU's memory: whatever a guest prints takes no more (ringbuf-read gives them).
         Add("-chardev", Invariant($"ringbuf,id=console,size={(launch.Debug ? 1 << 20 : 1 << 16)}"), "-serial", "chardev:console");
-        Add("-device", "virtio-serial-pci,id=channels,max_ports=16");
+        Add("-device", Invariant($"virtio-serial-pci,id=channels,max_ports={Math.Max(MinPorts, guestPorts + ReservedPorts)}"));
         Add("-device", $"virtserialport,id={AgentPortId},bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0");
         for (var i = 0; i < HotplugPorts; i++)
         {
             // pcie.0 itself takes no device later.
             Add("-device", Invariant($"pcie-root-port,id=hotplug{i},chassis={i + 1},bus=pcie.0"));
+        }
+    }
+
+    /// <summary>On the same bus as the guest agent's port. SOURCE: docs/guest-channels.md.</summary>
+    private void AddGuestPorts(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var socket = FirstDescriptor + _files.Count;
+            _files.Add(new InheritedFile(socket, InheritedKind.GuestPort, null) { Port = i });
+            Add("-chardev", Invariant($"socket,id={GuestPortPrefix}{i},fd={socket},server=on,wait=off"));
+            Add("-device", Invariant($"virtserialport,id={GuestPortPrefix}{i},bus=channels.0,chardev={GuestPortPrefix}{i},name=org.mgmt.qrexec.{i}"));
         }
     }
 

@@ -21,6 +21,12 @@ internal sealed class RunDirectory(string path)
     /// <summary>The guest agent's socket.</summary>
     public string AgentSocket => System.IO.Path.Combine(path, "agent");
 
+    /// <summary>How many guest ports the VM was started with.</summary>
+    public int GuestPorts => Enumerable.Range(0, int.MaxValue).First(i => !File.Exists(GuestPortSocket(i)));
+
+    /// <summary>The socket of a guest port.</summary>
+    public string GuestPortSocket(int port) => System.IO.Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"port{port}"));
+
     private string ProcessFile => System.IO.Path.Combine(path, "process");
 
     /// <summary>The directory with all VMs' directories.</summary>

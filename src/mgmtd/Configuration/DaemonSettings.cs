@@ -47,6 +47,8 @@ internal sealed record DaemonSettings
 
     internal QrexecSockets Qrexec { get; init; } = QrexecSockets.None;
 
+    internal int GuestPorts { get; init; } = 8;
+
     internal bool IsSession => Backend == "qemu:///session";
 
     internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
@@ -86,6 +88,7 @@ internal sealed record DaemonSettings
             JournalMaxAge = TimeSpan.FromDays(file.Number("journal-max-days", 1, 3650) ?? 7),
             AskAgents = [.. (file.Texts("ask-agents") ?? [Path.Combine(run, "policy-agent.sock")]).Select(path => Socket(path)).OfType<string>()],
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
+            GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();

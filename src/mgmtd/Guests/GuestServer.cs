@@ -1,0 +1,64 @@
+using System.Collections.Concurrent;
+using Mgmt.Api;
+using Mgmt.Qrexec;
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+{
+    private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(10);
+    private readonly ConcurrentDictionary<VmSession, Task> _serving = new();
+    private readonly ILogger<GuestServer> _log = logs.CreateLogger<GuestServer>();
+
+    /// <summary>Serves until the token ends; then the calls under way have a while to end. Begin before the first VM is adopted.</summary>
+    internal async Task RunAsync(CancellationToken stopping)
+    {
+        void Serve(VmSession session) => _serving[session] = Task.Run(() => ServeAsync(session, stopping), CancellationToken.None);
+        sessions.Began += Serve;
+        try
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, clock, stopping);
+        }
+        catch (OperationCanceledException)
+        {
+            // The daemon stops.
+        }
+        sessions.Began -= Serve;
+        try
+        {
+            await Task.WhenAll(_serving.Values).WaitAsync(DrainDeadline, clock, CancellationToken.None);
+        }
+        catch (TimeoutException)
+        {
+            // A change that runs to its end is found by the next daemon as it was left.
+        }
+    }
+
+    private async Task ServeAsync(VmSession session, CancellationToken stopping)
+    {
+        try
+        {
+            if (session.Vm.Ports is { Count: > 0 } ports && store.Current.Find(session.Name) is { } vm)
+            {
+                using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+                var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
+                var calls = new GuestCalls(session.Name, caller, 4 * ports.Count, dispatcher, settings, clock, logs.CreateLogger<GuestCalls>());
+                var serving = new GuestPortSet(session.Name.Value, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over.Token);
+                await Task.WhenAny(serving, session.Vm.Exited);
+                await over.CancelAsync();
+                await serving;
+            }
+        }
+        catch (Exception error)
+        {
+            Log.GuestCallFailed(_log, session.Name.Value, error);
+        }
+        finally
+        {
+            _serving.TryRemove(session, out _);
+        }
+    }
+}
