@@ -41,6 +41,9 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>Grows a disk; the guest sees it. ERRORS: QubesVolumeNotFoundError, MgmtTimeoutError, MgmtUnavailableError, MgmtNoSpaceError, StoragePoolException.</summary>
     Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation);
 
+    /// <summary>Its places for devices.</summary>
+    IDeviceSlots Devices => NoDeviceSlots.Instance;
+
     /// <summary>Ends the process by force; returns when it is proven gone. Never waits for another operation. ERRORS: MgmtTimeoutError.</summary>
     Task KillAsync(CancellationToken cancellation);
 
