@@ -27,6 +27,7 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly ExitWatcher _watcher;
     private readonly GuestAgentSession _agent;
     private readonly DiskCopies _copies;
+    private readonly QemuDeviceSlots _devices;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
@@ -56,6 +57,7 @@ internal sealed partial class QemuVm : IRunningVm
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
+        _devices = new QemuDeviceSlots(parts.Name, () => _monitor, options, device => Signal(new VmSignal.DeviceGone(device)), time, log);
         _follow = FollowAsync();
     }
 
@@ -93,6 +95,9 @@ internal sealed partial class QemuVm : IRunningVm
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => _copies.ResizeAsync(disk, sizeBytes, cancellation);
 
     /// <inheritdoc/>
+    public IDeviceSlots Devices => _devices;
+
+    /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
         _killAsked = true;
@@ -125,6 +130,7 @@ internal sealed partial class QemuVm : IRunningVm
         await _follow;
         await _agent.DisposeAsync();
         await _copies.DisposeAsync();
+        await _devices.DisposeAsync();
         await _goingOn;
         await _monitor.DisposeAsync();
         _watcher.Forget(_parts.Process);

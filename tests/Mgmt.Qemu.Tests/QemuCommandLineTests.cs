@@ -7,13 +7,15 @@ public sealed class QemuCommandLineTests
 {
     private static readonly SafeFileHandle NoFile = new(-1, ownsHandle: false);
 
+    private static QemuOptions Options(string binary) => new() { RunDirectory = "/run", QemuBinary = binary, DevicePorts = 4 };
+
     [Test]
     public void An_AppVM_is_written_to_the_letter()
     {
         var launch = NewLaunch(
             new OpenVolume(VolumeName.Root, false, 1, [new(NoFile, "qcow2", false), new(NoFile, "qcow2", true), new(NoFile, "raw", true)]),
             new OpenVolume(VolumeName.Private, false, 1, [new(NoFile, "raw", false)]));
-        var plan = QemuCommandLine.Build(launch, QemuHost.Tcg("x"), "qemu-system-x86_64", 64);
+        var plan = QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("qemu-system-x86_64"));
         Assert.That(string.Join('\n', plan.Arguments), Is.EqualTo("""
             qemu-system-x86_64
             -name
@@ -64,13 +66,13 @@ public sealed class QemuCommandLineTests
             -device
             virtserialport,id=agent,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0
             -device
-            pcie-root-port,id=hotplug0,chassis=1,bus=pcie.0
+            pcie-root-port,id=hotplug0,chassis=1,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug1,chassis=2,bus=pcie.0
+            pcie-root-port,id=hotplug1,chassis=2,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug2,chassis=3,bus=pcie.0
+            pcie-root-port,id=hotplug2,chassis=3,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug3,chassis=4,bus=pcie.0
+            pcie-root-port,id=hotplug3,chassis=4,bus=pcie.0,io-reserve=0
             -kernel
             /proc/self/fd/13
             -initrd
@@ -117,7 +119,7 @@ public sealed class QemuCommandLineTests
     public void Without_a_kernel_the_root_disk_boots()
     {
         var launch = NewLaunch(new OpenVolume(VolumeName.Root, true, 1, [new(NoFile, "qcow2", false)])) with { Boot = null };
-        var plan = QemuCommandLine.Build(launch, QemuHost.Kvm("x"), "q", 64);
+        var plan = QemuCommandLine.Build(launch, QemuHost.Kvm("x"), Options("q"));
         Assert.That(plan.Arguments, Does.Not.Contain("-kernel").And.Not.Contain("-append"));
         Assert.That(plan.Arguments, Does.Contain("virtio-blk-pci,id=disk-root,drive=root,serial=root,werror=report,bootindex=1"));
         Assert.That(plan.Arguments, Does.Contain("""{"driver":"qcow2","node-name":"root","file":"root-file","backing":null,"read-only":true}"""));
@@ -127,7 +129,7 @@ public sealed class QemuCommandLineTests
     [Test]
     public void No_network_card_is_ever_there()
     {
-        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), "q", 64);
+        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), Options("q"));
         Assert.That(plan.Arguments, Has.None.Contains("net").And.Some.EqualTo("-nodefaults"));
     }
 
@@ -154,7 +156,7 @@ public sealed class QemuCommandLineTests
     private static void AssertRefused(params ImageLayer[] layers)
     {
         var launch = NewLaunch(new OpenVolume(VolumeName.Private, false, 1, [.. layers]));
-        var error = Assert.Throws<MgmtException>(() => QemuCommandLine.Build(launch, QemuHost.Tcg("x"), "q", 64));
+        var error = Assert.Throws<MgmtException>(() => QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("q")));
         Assert.That(error!.Code, Is.EqualTo(ErrorCode.QubesException));
     }
 
