@@ -11,7 +11,7 @@ public static class CallGroups
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
         new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
-        .. StorageCalls(services),
+        .. StorageCalls(services), .. Devices(services, writer),
     ];
 
     /// <summary>The table for reading only, as the generator does: its handlers have nothing to work with and are never called.</summary>
@@ -23,8 +23,16 @@ public static class CallGroups
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
+            new DeviceCalls(null!, null!), new DeviceAssignmentCalls(null!, null!), new MicrophoneCalls(null!),
         ];
         return new CallTable(groups);
+    }
+
+    private static IEnumerable<ICallGroup> Devices(LifecycleServices services, PropertyWriter writer)
+    {
+        var operations = new DeviceOperations(services);
+        var assignments = new DeviceAssignments(services);
+        return [new DeviceCalls(operations, assignments), new DeviceAssignmentCalls(assignments, writer), new MicrophoneCalls(operations)];
     }
 
     private static IEnumerable<ICallGroup> StorageCalls(LifecycleServices services)
