@@ -71,6 +71,15 @@ internal static partial class Log
     [LoggerMessage(EventId = 1037, Level = LogLevel.Warning, Message = "pool {Pool} could not be checked")]
     internal static partial void PoolNotChecked(ILogger log, PoolName pool, Exception error);
 
+    [LoggerMessage(EventId = 1060, Level = LogLevel.Warning, Message = "{Vm} starts without device {Device}: {Reason}")]
+    internal static partial void DeviceNotAttached(ILogger log, VmName vm, DeviceAddress device, string reason);
+
+    [LoggerMessage(EventId = 1061, Level = LogLevel.Warning, Message = "{Vm} has device {Device} attached, which cannot be kept open here")]
+    internal static partial void DeviceNotHeld(ILogger log, VmName vm, DeviceAddress device, Exception error);
+
+    [LoggerMessage(EventId = 1062, Level = LogLevel.Warning, Message = "device {Device} came or went, and what follows from it failed")]
+    internal static partial void DeviceChangeFailed(ILogger log, DeviceAddress device, Exception error);
+
     [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
     internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
 

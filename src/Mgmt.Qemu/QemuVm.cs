@@ -29,6 +29,7 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly DiskCopies _copies;
     private readonly SerialConsole _console;
     private readonly QemuPorts _ports;
+    private readonly QemuDeviceSlots _devices;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
@@ -61,6 +62,7 @@ internal sealed partial class QemuVm : IRunningVm
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
         _console = new SerialConsole(() => _monitor, options.CommandTimeout);
         _ports = new QemuPorts(parts.Directory, () => _monitor, options.CommandTimeout);
+        _devices = new QemuDeviceSlots(parts.Name, () => _monitor, options, device => Signal(new VmSignal.DeviceGone(device)), time, log);
         _follow = FollowAsync();
         _repairing = parts.Adopted ? _console.RepairAsync(_stop.Token) : Task.CompletedTask;
     }
@@ -106,6 +108,9 @@ internal sealed partial class QemuVm : IRunningVm
     public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => _console.OpenAsync(cancellation);
 
     /// <inheritdoc/>
+    public IDeviceSlots Devices => _devices;
+
+    /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
         _killAsked = true;
@@ -139,6 +144,7 @@ internal sealed partial class QemuVm : IRunningVm
         await _repairing;
         await _agent.DisposeAsync();
         await _copies.DisposeAsync();
+        await _devices.DisposeAsync();
         await _goingOn;
         await _monitor.DisposeAsync();
         _watcher.Forget(_parts.Process);

@@ -38,6 +38,7 @@ public sealed partial class TestRunningVm : IRunningVm
         _time = time;
         _onGone = onGone;
         Agent = new TestGuestAgent(this, time);
+        Devices = new TestDeviceSlots(Runs);
     }
 
     /// <summary>Whose process it is.</summary>
@@ -54,6 +55,9 @@ public sealed partial class TestRunningVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestAgent Agent { get; }
+
+    /// <inheritdoc/>
+    public IDeviceSlots Devices { get; }
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;
@@ -180,6 +184,14 @@ public sealed partial class TestRunningVm : IRunningVm
             _signals.Writer.TryComplete();
             _exited.TrySetResult(exit);
             Changed();
+        }
+    }
+
+    private bool Runs()
+    {
+        lock (_gate)
+        {
+            return _processors == VmState.Running;
         }
     }
 

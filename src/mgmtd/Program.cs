@@ -65,7 +65,7 @@ try
     await using var pools = new PoolSet(platform.PoolDrivers, logs.CreateLogger<PoolSet>());
     await pools.OpenAllAsync(store.Current, CancellationToken.None);
     var properties = new PropertyTable(HostProbe.Facts(pools));
-    var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
+    var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>()) { Devices = platform.Devices };
     var unfinished = new UnfinishedVolumes(services);
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
@@ -102,6 +102,7 @@ try
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
+    var devices = new DeviceFollower(services).RunAsync(lifetime.ApplicationStopping);
     var starting = startup.RunAsync(lifetime.ApplicationStopping);
     var following = new GuestFollower(services).RunAsync(lifetime.ApplicationStopping);
     await host.WaitForShutdownAsync(CancellationToken.None);
@@ -112,7 +113,7 @@ try
     questions.Shutdown();
     await Task.WhenAll(streams.ClosedAsync(TimeSpan.FromSeconds(1)), questions.ClosedAsync(TimeSpan.FromSeconds(1)));
     await ending.CancelAsync();
-    await Task.WhenAll(serving, announcing, starting, following);
+    await Task.WhenAll(serving, announcing, starting, following, devices);
     return 0;
 }
 catch (MgmtException error)

@@ -144,6 +144,7 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
             change.AddVolumeInWork(volume);
         }
         RemoveTagsOf(change, name);
+        change.RemoveAssignmentsOf(name);
         change.Emit(MgmtEvent.Global("domain-delete", ("vm", name.Value)));
         return null;
     }
@@ -156,6 +157,10 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         }
         foreach (var other in state.Vms.Values.Where(other => other.Name != vm.Name))
         {
+            if (other.Status.Devices.Keys.Any(device => device.Backend == vm.Name))
+            {
+                return $"devices of {other.Name}";
+            }
             foreach (var property in VmProperties.All.Where(p => p.Type == PropertyType.Vm))
             {
                 if (other.Property(property.Name) == vm.Name.Value)

@@ -12,6 +12,7 @@ public static class CallGroups
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
         new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
         .. StorageCalls(services), new ConsoleCalls(services), new BatchCalls(),
+        .. Devices(services, writer),
     ];
 
     /// <summary>The table for reading only, as the generator does: its handlers have nothing to work with and are never called.</summary>
@@ -24,8 +25,16 @@ public static class CallGroups
             new PolicyCalls(null!), new AskCalls(null!, null!), new BatchCalls(),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
             new ConsoleCalls(null!),
+            new DeviceCalls(null!, null!), new DeviceAssignmentCalls(null!, null!), new MicrophoneCalls(null!),
         ];
         return new CallTable(groups);
+    }
+
+    private static IEnumerable<ICallGroup> Devices(LifecycleServices services, PropertyWriter writer)
+    {
+        var operations = new DeviceOperations(services);
+        var assignments = new DeviceAssignments(services);
+        return [new DeviceCalls(operations, assignments), new DeviceAssignmentCalls(assignments, writer), new MicrophoneCalls(operations)];
     }
 
     private static IEnumerable<ICallGroup> StorageCalls(LifecycleServices services)

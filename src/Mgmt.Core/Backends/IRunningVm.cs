@@ -50,6 +50,9 @@ public interface IRunningVm : IAsyncDisposable
     /// </summary>
     Task<Stream> OpenConsoleAsync(CancellationToken cancellation);
 
+    /// <summary>Its places for devices.</summary>
+    IDeviceSlots Devices => NoDeviceSlots.Instance;
+
     /// <summary>Ends the process by force; returns when it is proven gone. Never waits for another operation. ERRORS: MgmtTimeoutError.</summary>
     Task KillAsync(CancellationToken cancellation);
 

@@ -69,6 +69,7 @@ internal sealed class DocumentWriter(Utf8JsonWriter json)
             Volume(volume);
         }
         json.WriteEndObject();
+        AssignmentWriter.Write(json, vm);
         json.WriteEndObject();
     }
 

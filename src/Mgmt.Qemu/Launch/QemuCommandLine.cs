@@ -14,7 +14,8 @@ namespace Mgmt.Qemu;
 internal sealed class QemuCommandLine
 {
     internal const int FirstDescriptor = 10;
-    internal const int HotplugPorts = 4;
+    internal const string PortPrefix = "hotplug";
+    internal const string MicrophoneId = "mic";
     internal const string AgentPortId = "agent";
     /// <summary>Ports of the bus: the console's number, the guest agent's, and some to spare.</summary>
     private const int ReservedPorts = 6;
@@ -29,13 +30,14 @@ internal sealed class QemuCommandLine
     }
 
     /// <summary>The plan for a launch. ERRORS: QubesException for a volume without layers or with a format we do not know.</summary>
-    public static QemuPlan Build(VmLaunch launch, QemuHost host, string binary, int tcgCacheMiB, int guestPorts)
+    public static QemuPlan Build(VmLaunch launch, QemuHost host, QemuOptions options)
     {
         var line = new QemuCommandLine();
-        line.Add(binary);
-        line.AddMachine(launch, host, tcgCacheMiB);
-        line.AddControl(launch, guestPorts);
-        line.AddGuestPorts(guestPorts);
+        line.Add(options.QemuBinary);
+        line.AddMachine(launch, host, options.TcgCacheMiB);
+        line.AddControl(launch, options.GuestPorts);
+        line.AddGuestPorts(options.GuestPorts);
+        line.AddPorts(options);
         line.AddBoot(launch);
         foreach (var disk in launch.Disks)
         {
@@ -76,10 +78,18 @@ internal sealed class QemuCommandLine
         Add("-chardev", Invariant($"ringbuf,id=console,size={(launch.Debug ? 1 << 20 : 1 << 16)}"), "-serial", "chardev:console");
         Add("-device", Invariant($"virtio-serial-pci,id=channels,max_ports={Math.Max(MinPorts, guestPorts + ReservedPorts)}"));
         Add("-device", $"virtserialport,id={AgentPortId},bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0");
-        for (var i = 0; i < HotplugPorts; i++)
+    }
+
+    /// <summary>pcie.0 itself takes no device later, so the ports for those come first. Firmware has I/O addresses for few of them, and nothing that is plugged in needs any.</summary>
+    private void AddPorts(QemuOptions options)
+    {
+        for (var i = 0; i < options.DevicePorts; i++)
         {
-            // pcie.0 itself takes no device later.
-            Add("-device", Invariant($"pcie-root-port,id=hotplug{i},chassis={i + 1},bus=pcie.0"));
+            Add("-device", Invariant($"pcie-root-port,id={PortPrefix}{i},chassis={i + 1},bus=pcie.0,io-reserve=0"));
+        }
+        if (options.AudioBackend.Length > 0)
+        {
+            Add("-audiodev", $"{options.AudioBackend},id={MicrophoneId}");
         }
     }
 

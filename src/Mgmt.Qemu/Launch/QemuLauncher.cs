@@ -19,7 +19,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
         var output = Descriptors.BoundedLog(OutputBytes);
         try
         {
-            var plan = QemuCommandLine.Build(launch, host, options.QemuBinary, options.TcgCacheMiB, options.GuestPorts);
+            var plan = QemuCommandLine.Build(launch, host, options);
             var directory = MakeDirectory(launch, undo);
             var process = Start(launch, plan, directory, output, undo, out var pid, out var startTicks);
             // Both at once: each takes milliseconds, and neither needs the other.

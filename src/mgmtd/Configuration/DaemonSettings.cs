@@ -27,6 +27,12 @@ internal sealed record DaemonSettings
 
     internal IReadOnlyList<string> PoolRoots { get; init; } = [];
 
+    internal IReadOnlyList<string> ExportedFiles { get; init; } = [];
+
+    internal int DevicePorts { get; init; } = 16;
+
+    internal string AudioBackend { get; init; } = "";
+
     internal int UidBase { get; init; } = 1_900_000_000;
 
     internal int SnapshotMiBPerSecond { get; init; }
@@ -75,6 +81,9 @@ internal sealed record DaemonSettings
             PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : filePolicy ?? paths.Policy,
             Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
+            ExportedFiles = [.. (file.Texts("exported-files") ?? []).Select(ParseDirectory)],
+            DevicePorts = file.Number("device-ports", 1, 24) ?? 16,
+            AudioBackend = file.OneOf("audio-backend", "off", "none", "alsa") is { } audio and not "off" ? audio : "",
             Group = file.Text("group") ?? "mgmt",
             FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(ParseUid)],
             AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
@@ -94,6 +103,8 @@ internal sealed record DaemonSettings
         file.RefuseUnread();
         return settings;
     }
+
+    private static string ParseDirectory(string path) => path.StartsWith('/') ? path : throw new FormatException($"a directory of exported-files has to begin with /, not {path}");
 
     private static uint ParseUid(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var uid)
         ? uid
