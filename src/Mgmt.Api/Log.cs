@@ -71,6 +71,15 @@ internal static partial class Log
     [LoggerMessage(EventId = 1062, Level = LogLevel.Warning, Message = "device {Device} came or went, and what follows from it failed")]
     internal static partial void DeviceChangeFailed(ILogger log, DeviceAddress device, Exception error);
 
+    [LoggerMessage(EventId = 1035, Level = LogLevel.Warning, Message = "pool {Pool}: mended {What}: {Problem}")]
+    internal static partial void Mended(ILogger log, PoolName pool, string what, string problem);
+
+    [LoggerMessage(EventId = 1036, Level = LogLevel.Warning, Message = "pool {Pool}: {Count} findings of its check are left; pool.Check lists them")]
+    internal static partial void FindingsLeft(ILogger log, PoolName pool, int count);
+
+    [LoggerMessage(EventId = 1037, Level = LogLevel.Warning, Message = "pool {Pool} could not be checked")]
+    internal static partial void PoolNotChecked(ILogger log, PoolName pool, Exception error);
+
     [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
     internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
 
