@@ -93,7 +93,7 @@ internal sealed class QemuDeviceTests
         await _qemu.MakeVmAsync("reader");
         await _qemu.ReadyAsync("reader");
         await DeviceAsync("Attach", "reader", "owner+private");
-        await Daemon.RefusedAsync(ErrorCode.QubesException, "mgmt.vm.device.block.Attach", "reader", "owner+root", "ro=False");
+        await Daemon.RefusedAsync(ErrorCode.QubesException, "mgmt.vm.device.block.Attach", "reader", "owner+private", "ro=False");
         await _qemu.ReadyAsync("owner");
         Assert.That(await DeviceAsync("List", "reader", ""), Is.EqualTo("owner+private persistent=no ro=True\n"));
         await Daemon.OkAsync("mgmt.vm.Kill", "owner");

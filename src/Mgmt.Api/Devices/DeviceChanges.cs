@@ -7,14 +7,14 @@ namespace Mgmt.Api;
 internal static class DeviceChanges
 {
     /// <summary>A VM has a device from now on; false when that run of it is over.</summary>
-    internal static bool SetAttached(this IStateTransaction change, VmName name, Guid startGuid, DeviceAttachment attachment)
+    internal static bool SetAttached(this IStateTransaction change, VmName name, Guid startGuid, DeviceAttachment attachment, string deviceId)
     {
         if (change.State.Find(name) is not { Status.Run: { } run } vm || run.StartGuid != startGuid)
         {
             return false;
         }
         change.PutVm(vm with { Status = vm.Status with { Devices = vm.Status.Devices.SetItem(attachment.Device, attachment) } });
-        change.EmitDevice(name, "device-attach", attachment.Device, attachment.Options);
+        change.EmitDevice(name, "device-attach", attachment.Device, attachment.Options, deviceId);
         change.EmitListChange(attachment.Device);
         return true;
     }

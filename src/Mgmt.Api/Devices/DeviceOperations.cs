@@ -136,8 +136,7 @@ public sealed class DeviceOperations(LifecycleServices services)
         try
         {
             await running.Devices.AttachAsync(attachment, open, cancellation);
-            var attached = await services.Store.ApplyAsync(c => c.SetAttached(name, running.Run.StartGuid, attachment), CancellationToken.None);
-            if (attached && device.Address.Backend != VmName.Dom0)
+            if (await RecordAsync(name, running, attachment, device.DeviceId) && device.Address.Backend != VmName.Dom0)
             {
                 services.DeviceLedger.Hold(name, device.Address, open);
                 return;
@@ -150,6 +149,20 @@ public sealed class DeviceOperations(LifecycleServices services)
         }
         // QEMU has a descriptor of its own.
         open.Dispose();
+    }
+
+    /// <summary>Writes down what is attached; what cannot be written down does not stay.</summary>
+    private async Task<bool> RecordAsync(VmName name, IRunningVm running, DeviceAttachment attachment, string deviceId)
+    {
+        try
+        {
+            return await services.Store.ApplyAsync(c => c.SetAttached(name, running.Run.StartGuid, attachment, deviceId), CancellationToken.None);
+        }
+        catch
+        {
+            await running.Devices.DetachAsync(attachment.Device, CancellationToken.None);
+            throw;
+        }
     }
 
     private async Task TakeOutAsync(VmName name, DeviceAttachment attachment)

@@ -47,7 +47,7 @@ public sealed class DeviceCallsTests
         Assert.That(DeviceEvents("vault"), Is.EqualTo(new[]
         {
             "device-pre-attach:block device=dom0+sdb:0000:0000::b****** options=frontend-dev='data' read-only='yes'",
-            "device-attach:block device=dom0+sdb:* options=frontend-dev='data' read-only='yes'", "device-pre-detach:block port=dom0+sdb", "device-detach:block port=dom0+sdb",
+            "device-attach:block device=dom0+sdb:0000:0000::b****** options=frontend-dev='data' read-only='yes'", "device-pre-detach:block port=dom0+sdb", "device-detach:block port=dom0+sdb",
         }));
         Assert.That(DeviceEvents("dom0"), Is.EqualTo(new[] { "device-list-change:block", "device-list-change:block" }));
     }
