@@ -13,7 +13,7 @@ internal static class RpcServiceGenerator
             the socket that the file names: qrexec then sends the header and the payload as `mgmtd` reads them. `make install` makes the links.
 
             """;
-        foreach (var row in table.Rows)
+        foreach (var row in table.Rows.Where(row => row.Dialects != CallDialects.Own))
         {
             files[$"rpc-services/mgmt.{row.Name}"] = $"""
                 # Generated from the call table by `make generate`; do not edit.

@@ -11,7 +11,7 @@ public static class CallGroups
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer),
         new FeatureCalls(services.Store), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
         new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
-        .. StorageCalls(services), new ConsoleCalls(services), new BatchCalls(),
+        .. StorageCalls(services), new ConsoleCalls(services), new BatchCalls(), new QubesServices(services),
         .. Devices(services, writer),
     ];
 
@@ -24,7 +24,7 @@ public static class CallGroups
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!), new BatchCalls(),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
-            new ConsoleCalls(null!),
+            new ConsoleCalls(null!), new QubesServices(null!),
             new DeviceCalls(null!, null!), new DeviceAssignmentCalls(null!, null!), new MicrophoneCalls(null!),
         ];
         return new CallTable(groups);

@@ -24,14 +24,21 @@ public sealed class CallTable
     /// <summary>The row of a method as a caller names it. ERRORS: ProtocolError when there is none.</summary>
     public CallRow Find(string method, out CallDialect dialect)
     {
+        if (method.StartsWith(CallQuestion.OwnPrefix, StringComparison.Ordinal))
+        {
+            dialect = CallDialect.Mgmt;
+            return _rows.TryGetValue(method, out var own) ? own : throw Unknown(method);
+        }
         dialect = method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
         var prefix = dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
         return method.StartsWith(prefix, StringComparison.Ordinal)
             && _lookup.TryGetValue(method.AsSpan(prefix.Length), out var row)
-            && (dialect == CallDialect.Mgmt || row.Dialects == CallDialects.Both)
+            && (row.Dialects == CallDialects.Both || (dialect == CallDialect.Mgmt && row.Dialects == CallDialects.Mgmt))
             ? row
-            : throw new MgmtException(ErrorCode.ProtocolError, "no such method: '%s'", method);
+            : throw Unknown(method);
     }
+
+    private static MgmtException Unknown(string method) => new(ErrorCode.ProtocolError, "no such method: '%s'", method);
 }
 
 /// <summary>The dialect a caller speaks, by the prefix of the method.</summary>
