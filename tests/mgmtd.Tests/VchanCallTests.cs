@@ -14,15 +14,16 @@ public sealed class VchanCallTests
 
         """;
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("vch-").FullName;
+    private string _directory = "";
     private readonly List<Socket> _sockets = [];
     private DaemonProcess? _daemon;
 
     private DaemonProcess Daemon => _daemon!;
 
-    [OneTimeSetUp]
+    [SetUp]
     public async Task Start()
     {
+        _directory = Directory.CreateTempSubdirectory("vch-").FullName;
         _daemon = await DaemonProcess.StartAsync(new()
         {
             Config = $$"""{ "vchan-dir": "{{_directory}}" }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
@@ -30,10 +31,11 @@ public sealed class VchanCallTests
         await Daemon.OkAsync("mgmt.vm.Start", "work");
     }
 
-    [OneTimeTearDown]
+    [TearDown]
     public async Task Stop()
     {
         _sockets.ForEach(socket => socket.Dispose());
+        _sockets.Clear();
         if (_daemon is not null)
         {
             await _daemon.DisposeAsync();
@@ -57,6 +59,32 @@ public sealed class VchanCallTests
         Assert.That(await HearAsync(control, 40), Does.StartWith("0302000020000000"));
         var line = Daemon.Audit("mgmt.vm.List").Last(l => l.TryGetProperty("via", out _));
         Assert.That((line.GetProperty("source").GetString(), line.GetProperty("via").GetString()), Is.EqualTo(("work", "vchan-socket")));
+    }
+
+    [Test]
+    public async Task A_guest_has_so_many_calls_in_flight_and_no_more()
+    {
+        var qid = (await Daemon.OkAsync("mgmt.vm.property.Get", "work", "qid")).Split(' ')[^1];
+        using var control = await AcceptAsync(Listen(qid, 512));
+        await SayAsync(control, Hello);
+        await HearAsync(control, 12);
+        // Nobody listens on their data channels: they stay in flight for a while.
+        const int Limit = 4 * 8, More = 8;
+        for (var i = 0; i < Limit + More; i++)
+        {
+            await SayAsync(control, Message(0x213, Trigger("mgmt.vm.List")));
+        }
+        var (connected, refused) = (0, 0);
+        while (connected + refused < Limit + More)
+        {
+            var header = await HearAsync(control, 8);
+            var isConnect = header.StartsWith("02020000", StringComparison.Ordinal);
+            await HearAsync(control, isConnect ? 40 : 32);
+            (connected, refused) = isConnect ? (connected + 1, refused) : (connected, refused + 1);
+        }
+        Assert.That((connected, refused), Is.EqualTo((Limit, More)));
+        Assert.That(Daemon.Audit("mgmt.vm.List").Count(line => line.GetProperty("outcome").GetString() == "MgmtBusyError"), Is.EqualTo(More));
+        Assert.That((await Daemon.OkAsync("mgmt.vm.List")), Is.Not.Empty, "nobody else notices");
     }
 
     private static byte[] Hello => Message(0x300, 4, 0, 0, 0);
