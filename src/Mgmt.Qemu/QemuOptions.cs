@@ -18,6 +18,8 @@ public sealed record QemuOptions
     public string QemuBinary { get; init; } = "qemu-system-x86_64";
     /// <summary>Ports on which a guest calls the host, 0 to 16. SOURCE: docs/guest-channels.md.</summary>
     public int GuestPorts { get; init; } = 8;
+    /// <summary>Ports on which the host asks a guest to run something, 0 to 8.</summary>
+    public int GuestAgentPorts { get; init; } = 2;
     /// <summary>MiB of translated code a VM keeps under TCG.</summary>
     public int TcgCacheMiB { get; init; } = 64;
     /// <summary>Bytes a second that a snapshot of a running VM copies at most; 0 is no limit.</summary>

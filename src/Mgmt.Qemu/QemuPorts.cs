@@ -17,25 +17,13 @@ internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> moni
     public int Count { get; } = directory.GuestPorts;
 
     /// <inheritdoc/>
-    public async Task<Stream> ConnectAsync(int port, CancellationToken cancellation)
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(directory.GuestPortSocket(port)), cancellation);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch (SocketException error)
-        {
-            socket.Dispose();
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "the VM's process takes no connection to port %s", Text(port));
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
+    public int AgentCount { get; } = directory.GuestAgentPorts;
+
+    /// <inheritdoc/>
+    public Task<Stream> ConnectAsync(int port, CancellationToken cancellation) => ConnectAsync(directory.GuestPortSocket(port), port, cancellation);
+
+    /// <inheritdoc/>
+    public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => ConnectAsync(directory.GuestAgentSocket(port), port, cancellation);
 
     /// <inheritdoc/>
     public async Task<bool> IsOpenAsync(int port, CancellationToken cancellation)
@@ -53,6 +41,26 @@ internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> moni
             && int.TryParse(id.AsSpan(QemuCommandLine.GuestPortPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port < Count)
         {
             MaybeClosed?.Invoke(port);
+        }
+    }
+
+    private static async Task<Stream> ConnectAsync(string path, int port, CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (SocketException error)
+        {
+            socket.Dispose();
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "the VM's process takes no connection to port %s", Text(port));
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
         }
     }
 

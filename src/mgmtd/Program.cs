@@ -85,7 +85,8 @@ try
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
     var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, notices, audit, calls, clock);
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
-    var guests = new GuestServer(services.Sessions, store, dispatcher, settings, clock, logs);
+    using var vchan = GuestServer.OpenVchan(settings, clock);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, vchan, settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.

@@ -7,15 +7,16 @@ public sealed class QemuCommandLineTests
 {
     private static readonly SafeFileHandle NoFile = new(-1, ownsHandle: false);
 
-    private static QemuOptions Options(string binary) => new() { RunDirectory = "/run", QemuBinary = binary, DevicePorts = 4, GuestPorts = 0 };
+    private static QemuOptions Options(string binary) => new() { RunDirectory = "/run", QemuBinary = binary, DevicePorts = 4, GuestPorts = 0, GuestAgentPorts = 0 };
 
     [Test]
     public void Each_guest_port_is_a_socket_of_its_own()
     {
-        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), Options("q") with { GuestPorts = 2 });
+        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), Options("q") with { GuestPorts = 2, GuestAgentPorts = 1 });
         var words = string.Join(' ', plan.Arguments);
         Assert.That(words, Does.Contain("-chardev socket,id=qrexec0,fd=13,server=on,wait=off -device virtserialport,id=qrexec0,bus=channels.0,chardev=qrexec0,name=org.mgmt.qrexec.0"));
         Assert.That(words, Does.Contain("-chardev socket,id=qrexec1,fd=14,server=on,wait=off -device virtserialport,id=qrexec1,bus=channels.0,chardev=qrexec1,name=org.mgmt.qrexec.1"));
+        Assert.That(words, Does.Contain("-device virtserialport,id=exec0,bus=channels.0,chardev=exec0,name=org.mgmt.agent.0"));
         Assert.That(plan.Files.Where(f => f.Kind == InheritedKind.GuestPort).Select(f => (f.Number, f.Port)), Is.EqualTo(new[] { (13, 0), (14, 1) }));
     }
 

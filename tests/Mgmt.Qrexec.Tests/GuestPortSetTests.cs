@@ -64,9 +64,13 @@ public sealed class GuestPortSetTests
 
         public int Count => 1;
 
+        public int AgentCount => 0;
+
         public void Close() => MaybeClosed?.Invoke(0);
 
         public Task<Stream> ConnectAsync(int port, CancellationToken cancellation) => Peer.ConnectAsync(cancellation);
+
+        public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => throw new NotSupportedException();
 
         public Task<bool> IsOpenAsync(int port, CancellationToken cancellation)
         {

@@ -36,10 +36,16 @@ internal sealed class PortPeer : IDisposable
     /// <summary>Takes the next connection, and the announcement that it begins with.</summary>
     internal async Task AcceptAsync()
     {
+        await AcceptRawAsync();
+        await HearAsync(Preamble(PortNonce.None));
+    }
+
+    /// <summary>Takes the next connection.</summary>
+    internal async Task AcceptRawAsync()
+    {
         using var limit = new CancellationTokenSource(Deadline);
         _connection?.Dispose();
         _connection = await _listener.AcceptAsync(limit.Token);
-        await HearAsync(Preamble(PortNonce.None));
     }
 
     internal async Task SayAsync(params byte[][] parts)

@@ -29,7 +29,7 @@ public sealed class QemuGuestCallTests
     {
         _qemu = await QemuDaemon.StartAsync(new()
         {
-            Backend = "qemu:///system", Config = """{ "machined": false }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
+            Backend = "qemu:///system", Config = """{ "machined": false, "request-deadline-s": 5 }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
         });
         foreach (var name in new[] { "other", "third", "big" })
         {
@@ -182,6 +182,52 @@ public sealed class QemuGuestCallTests
     }
 
     [Test]
+    public async Task A_caller_that_falls_silent_or_dies_in_an_import_changes_nothing()
+    {
+        var before = await Daemon.OkAsync("mgmt.vm.volume.Info", "big", "private");
+        var silent = await _guest.OkAsync("mkfifo /tmp/silent; { echo 2097152; echo some; sleep 30; } >/tmp/silent & qrexec-client-vm big mgmt.vm.volume.ImportWithSize+private </tmp/silent; kill $!");
+        Assert.That(silent, Does.StartWith("2\0MgmtTimeoutError\0"));
+        await _guest.OkAsync("""
+            mkfifo /tmp/dies; { echo 209715200; dd if=/dev/zero bs=1M count=5 2>/dev/null; echo sent >/tmp/sent; sleep 30; } >/tmp/dies &
+            feeder=$!
+            qrexec-client-vm big mgmt.vm.volume.ImportWithSize+private </tmp/dies >/dev/null 2>&1 &
+            client=$!
+            n=0; until [ -e /tmp/sent ]; do n=$((n+1)); [ $n -lt 500 ] || exit 1; usleep 20000; done
+            kill -9 $client $feeder
+            """);
+        await UntilAsync(() => Task.FromResult(Daemon.Audit("mgmt.vm.volume.ImportWithSize").Any(line => line.GetProperty("outcome").GetString() == "MgmtCancelledError")));
+        Assert.That(await InFlightAsync("ImportWithSize"), Is.Zero);
+        Assert.That(await Daemon.OkAsync("mgmt.vm.volume.Info", "big", "private"), Is.EqualTo(before));
+    }
+
+    [Test]
+    public async Task A_guest_that_floods_its_ports_harms_itself()
+    {
+        await _guest.OkAsync("for i in 2 3 4 5 6 7; do cat /dev/zero >/dev/virtio-ports/org.mgmt.qrexec.$i & echo $! >>/tmp/flood; done");
+        for (var i = 0; i < 20; i++)
+        {
+            await Daemon.OkAsync("mgmt.vm.List");
+        }
+        Assert.That(await _guest.OkAsync("qrexec-client-vm dom0 mgmt.vm.List"), Does.StartWith("0\0"));
+        await _guest.OkAsync("kill $(cat /tmp/flood)");
+        // The ports that were flooded serve again.
+        Assert.That(await _guest.OkAsync("for i in 1 2 3 4 5 6 7 8; do qrexec-client-vm dom0 mgmt.vm.List >/tmp/after.$i & done; wait; cat /tmp/after.* | grep -c '^dom0 '"), Is.EqualTo("8\n"));
+    }
+
+    [Test]
+    public async Task A_daemon_that_stops_ends_its_streams_with_a_word()
+    {
+        await _guest.OkAsync("""
+            rm -f /tmp/stopped; : >/tmp/word
+            (printf 'since=now\n' | qrexec-client-vm dom0 mgmt.Events >/tmp/word; echo $? >/tmp/stopped) &
+            n=0; until grep -q connection-established /tmp/word; do n=$((n+1)); [ $n -lt 300 ] || exit 1; usleep 20000; done
+            """);
+        await Daemon.RestartAsync();
+        Assert.That(await _guest.OkAsync("n=0; until [ -s /tmp/stopped ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; usleep 20000; done; cat /tmp/stopped; tr '\\0' ' ' </tmp/word | grep -o 'stream-closed reason shutdown'"),
+            Is.EqualTo("0\nstream-closed reason shutdown\n"));
+    }
+
+    [Test]
     public async Task A_daemon_that_is_killed_ends_the_calls_and_the_next_one_serves_again()
     {
         await _guest.OkAsync("""
@@ -194,6 +240,19 @@ public sealed class QemuGuestCallTests
         Assert.That(await _guest.OkAsync("n=0; until [ -s /tmp/lost ]; do n=$((n+1)); [ $n -lt 300 ] || exit 1; usleep 20000; done; cat /tmp/lost /tmp/lost.err"),
             Is.EqualTo("255\nqrexec-client-vm: the connection to the host was lost\n"));
         Assert.That(await _guest.OkAsync("qrexec-client-vm dom0 mgmt.vm.List"), Does.StartWith("0\0"));
+    }
+
+    /// <summary>The agent is scripted: its sockets, and the bytes on them, are those of one linked with libvchan-socket.</summary>
+    [Test]
+    public async Task An_agent_of_qubes_calls_through_the_bridge()
+    {
+        await _guest.OkAsync("mkdir -p /tmp/vchan; mgmt-vchan-bridge 7 /tmp/vchan </dev/null >/tmp/bridge.log 2>&1 &");
+        Assert.That(await _guest.OkAsync("vchan-agent /tmp/vchan 7 dom0 mgmt.vm.List"), Is.EqualTo("0\0" + await Daemon.OkAsync("mgmt.vm.List")));
+        // The agent is another one now, and the files of the first are still there.
+        Assert.That(await _guest.OkAsync("printf bridged | vchan-agent /tmp/vchan 7 other mgmt.vm.feature.Set+note"), Is.EqualTo("0\0"));
+        Assert.That(await Daemon.OkAsync("mgmt.vm.feature.Get", "other", "note"), Is.EqualTo("bridged"));
+        Assert.That((await _guest.RunAsync("vchan-agent /tmp/vchan 7 third mgmt.vm.Start")).Code, Is.EqualTo(126));
+        Assert.That((await _guest.RunAsync("vchan-agent /tmp/vchan 7 other qubes.Filecopy")).Code, Is.EqualTo(126));
     }
 
     private async Task<int> InFlightAsync(string method) =>

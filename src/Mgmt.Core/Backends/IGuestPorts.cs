@@ -12,6 +12,12 @@ public interface IGuestPorts
     /// <summary>Connects to a port; one connection at a time. ERRORS: MgmtUnavailableError when there is none to be had now.</summary>
     Task<Stream> ConnectAsync(int port, CancellationToken cancellation);
 
+    /// <summary>How many ports there are on which an agent in the guest waits to be asked to run something; numbered from 0.</summary>
+    int AgentCount { get; }
+
+    /// <summary>Connects to a port of the agent; one connection at a time. ERRORS: as for <see cref="ConnectAsync"/>.</summary>
+    Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation);
+
     /// <summary>Whether a process in the guest has the port open now. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
     Task<bool> IsOpenAsync(int port, CancellationToken cancellation);
 

@@ -21,6 +21,7 @@ internal sealed class QemuCommandLine
     private const int ReservedPorts = 6;
     private const int MinPorts = 16;
     internal const string GuestPortPrefix = "qrexec";
+    internal const string AgentPortPrefix = "exec";
 
     private readonly List<string> _arguments = [];
     private readonly List<InheritedFile> _files = [];
@@ -35,9 +36,10 @@ internal sealed class QemuCommandLine
         var line = new QemuCommandLine();
         line.Add(options.QemuBinary);
         line.AddMachine(launch, host, options.TcgCacheMiB);
-        line.AddControl(launch, options.GuestPorts);
-        line.AddGuestPorts(options.GuestPorts);
-        line.AddPorts(options);
+        line.AddControl(launch, options.GuestPorts + options.GuestAgentPorts);
+        line.AddPorts(options.GuestPorts, InheritedKind.GuestPort, GuestPortPrefix, "org.mgmt.qrexec");
+        line.AddPorts(options.GuestAgentPorts, InheritedKind.GuestAgentPort, AgentPortPrefix, "org.mgmt.agent");
+        line.AddDevicePorts(options);
         line.AddBoot(launch);
         foreach (var disk in launch.Disks)
         {
@@ -66,7 +68,7 @@ internal sealed class QemuCommandLine
         Add("-S");
     }
 
-    private void AddControl(VmLaunch launch, int guestPorts)
+    private void AddControl(VmLaunch launch, int ports)
     {
         var monitor = Inherit(InheritedKind.Monitor, null);
         var rescue = Inherit(InheritedKind.Rescue, null);
@@ -76,12 +78,12 @@ internal sealed class QemuCommandLine
         Add("-chardev", Invariant($"socket,id=agent,fd={agent},server=on,wait=off"));
         // The console's last bytes, in QEMU's memory: whatever a guest prints takes no more (ringbuf-read gives them).
         Add("-chardev", Invariant($"ringbuf,id=console,size={(launch.Debug ? 1 << 20 : 1 << 16)}"), "-serial", "chardev:console");
-        Add("-device", Invariant($"virtio-serial-pci,id=channels,max_ports={Math.Max(MinPorts, guestPorts + ReservedPorts)}"));
+        Add("-device", Invariant($"virtio-serial-pci,id=channels,max_ports={Math.Max(MinPorts, ports + ReservedPorts)}"));
         Add("-device", $"virtserialport,id={AgentPortId},bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0");
     }
 
     /// <summary>pcie.0 itself takes no device later, so the ports for those come first. Firmware has I/O addresses for few of them, and nothing that is plugged in needs any.</summary>
-    private void AddPorts(QemuOptions options)
+    private void AddDevicePorts(QemuOptions options)
     {
         for (var i = 0; i < options.DevicePorts; i++)
         {
@@ -94,14 +96,14 @@ internal sealed class QemuCommandLine
     }
 
     /// <summary>On the same bus as the guest agent's port. SOURCE: docs/guest-channels.md.</summary>
-    private void AddGuestPorts(int count)
+    private void AddPorts(int count, InheritedKind kind, string prefix, string name)
     {
         for (var i = 0; i < count; i++)
         {
             var socket = FirstDescriptor + _files.Count;
-            _files.Add(new InheritedFile(socket, InheritedKind.GuestPort, null) { Port = i });
-            Add("-chardev", Invariant($"socket,id={GuestPortPrefix}{i},fd={socket},server=on,wait=off"));
-            Add("-device", Invariant($"virtserialport,id={GuestPortPrefix}{i},bus=channels.0,chardev={GuestPortPrefix}{i},name=org.mgmt.qrexec.{i}"));
+            _files.Add(new InheritedFile(socket, kind, null) { Port = i });
+            Add("-chardev", Invariant($"socket,id={prefix}{i},fd={socket},server=on,wait=off"));
+            Add("-device", Invariant($"virtserialport,id={prefix}{i},bus=channels.0,chardev={prefix}{i},name={name}.{i}"));
         }
     }
 

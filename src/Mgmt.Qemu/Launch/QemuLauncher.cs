@@ -128,6 +128,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             InheritedKind.Rescue => Made(Descriptors.Listen(directory.RescueSocket)),
             InheritedKind.Agent => Made(Descriptors.Listen(directory.AgentSocket)),
             InheritedKind.GuestPort => Made(Descriptors.Listen(directory.GuestPortSocket(file.Port))),
+            InheritedKind.GuestAgentPort => Made(Descriptors.Listen(directory.GuestAgentSocket(file.Port))),
             InheritedKind.ReadOnlyImage when !Descriptors.IsReadOnly(file.File!) => Made(Descriptors.ReopenReadOnly(file.File!)),
             // QEMU opens these by path, as its own uid: a file that only we may read goes over as a copy in memory.
             InheritedKind.Boot when privileges.Drop && !IsReadableByAll(file.File!) => Made(Descriptors.CopyToMemory(file.File!, "vm-boot")),

@@ -24,6 +24,8 @@ internal enum InheritedKind
     Agent,
     /// <summary>The listening socket of one of the ports on which the guest calls.</summary>
     GuestPort,
+    /// <summary>The listening socket of one of the ports on which the guest is asked to run something.</summary>
+    GuestAgentPort,
     /// <summary>An image file to write and read.</summary>
     Image,
     /// <summary>An image file that must be open for reading only.</summary>

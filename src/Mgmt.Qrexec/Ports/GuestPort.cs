@@ -15,6 +15,7 @@ public sealed class GuestPort : IPortEvents
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(100);
 
     private readonly string _name;
+    private readonly string _transport;
     private readonly Func<CancellationToken, Task<Stream>> _connect;
     private readonly IGuestCallHandler _handler;
     private readonly PortLimits _limits;
@@ -28,8 +29,15 @@ public sealed class GuestPort : IPortEvents
     private long _unwanted;
 
     /// <summary>The port called <paramref name="name"/> in logs, reached by <paramref name="connect"/>.</summary>
-    public GuestPort(string name, Func<CancellationToken, Task<Stream>> connect, IGuestCallHandler handler, PortLimits limits, TimeProvider clock, ILogger log) =>
-        (_name, _connect, _handler, _limits, _clock, _log) = (name, connect, handler, limits, clock, log);
+    public GuestPort(string name, Func<CancellationToken, Task<Stream>> connect, IGuestCallHandler handler, PortLimits limits, TimeProvider clock, ILogger log)
+        : this(name, "virtio-serial", handler, limits, clock, log) => _connect = connect;
+
+    /// <summary>One for connections that are accepted; calls on it came by <paramref name="transport"/>.</summary>
+    internal GuestPort(string name, string transport, IGuestCallHandler handler, PortLimits limits, TimeProvider clock, ILogger log)
+    {
+        (_name, _transport, _handler, _limits, _clock, _log) = (name, transport, handler, limits, clock, log);
+        _connect = _ => throw new InvalidOperationException("it does not connect by itself");
+    }
 
     /// <summary>Which open of the port this is; see <see cref="Closed"/>.</summary>
     public long Generation => Interlocked.Read(ref _generation);
@@ -45,33 +53,25 @@ public sealed class GuestPort : IPortEvents
         }
     }
 
+    /// <summary>Serves a connection that was accepted, until it ends or the token does, and waits for its calls. Never throws.</summary>
+    public async Task ServeOnceAsync(Stream stream, CancellationToken stopping)
+    {
+        await TryServeAsync(() => Task.FromResult(stream), stopping);
+        await Task.WhenAll(_serving);
+    }
+
     /// <summary>Serves until the token ends, then waits for the calls under way. Connects again when the connection is lost.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
         var pause = ShortestPause;
         while (!stopping.IsCancellationRequested)
         {
-            try
-            {
-                await using var stream = await _connect(stopping);
-                var output = new PortOutput(stream, _limits.WriteDeadline, _clock);
-                pause = ShortestPause;
-                await ServeAsync(stream, output, stopping);
-            }
-            catch (Exception error) when (error is IOException or TimeoutException or OperationCanceledException or ObjectDisposedException or MgmtException or SocketException)
-            {
-                Log.ChannelLost(_log, _name, error.Message);
-            }
-            catch (Exception error)
-            {
-                Log.ChannelFailed(_log, _name, error);
-            }
-            _current?.End();
+            var wasConnected = await TryServeAsync(() => _connect(stopping), stopping);
             // Writers of the connection that is gone are woken by the end of their call; the next connection has none.
             await Task.WhenAll(_serving);
             _serving.Clear();
+            pause = wasConnected ? ShortestPause : pause * 2 < _limits.LongestPause ? pause * 2 : _limits.LongestPause;
             await PauseAsync(pause, stopping);
-            pause = pause * 2 < _limits.LongestPause ? pause * 2 : _limits.LongestPause;
         }
     }
 
@@ -83,7 +83,7 @@ public sealed class GuestPort : IPortEvents
         _current = null;
     }
 
-    void IPortEvents.Opened(PortNonce nonce) => _current = new PortCall(_output!, nonce, Generation, _limits);
+    void IPortEvents.Opened(PortNonce nonce) => _current = new PortCall(_output!, _transport, nonce, Generation, _limits);
 
     void IPortEvents.Called(TriggerService request)
     {
@@ -121,6 +121,28 @@ public sealed class GuestPort : IPortEvents
         {
             call.Breach = reason;
         }
+    }
+
+    /// <summary>Whether it was connected at all.</summary>
+    private async Task<bool> TryServeAsync(Func<Task<Stream>> connect, CancellationToken stopping)
+    {
+        var isConnected = false;
+        try
+        {
+            await using var stream = await connect();
+            isConnected = true;
+            await ServeAsync(stream, new PortOutput(stream, _limits.WriteDeadline, _clock), stopping);
+        }
+        catch (Exception error) when (error is IOException or TimeoutException or OperationCanceledException or ObjectDisposedException or MgmtException or SocketException)
+        {
+            Log.ChannelLost(_log, _name, error.Message);
+        }
+        catch (Exception error)
+        {
+            Log.ChannelFailed(_log, _name, error);
+        }
+        _current?.End();
+        return isConnected;
     }
 
     private async Task ServeAsync(Stream stream, PortOutput output, CancellationToken stopping)

@@ -13,9 +13,10 @@ internal sealed class PortCall : GuestCall
     private volatile bool _isFinished;
     private bool _hasNew;
 
-    internal PortCall(PortOutput output, PortNonce nonce, long generation, PortLimits limits)
+    internal PortCall(PortOutput output, string transport, PortNonce nonce, long generation, PortLimits limits)
     {
         _output = output;
+        Transport = transport;
         Nonce = nonce;
         Generation = generation;
         _input = new Pipe(new PipeOptions(pauseWriterThreshold: limits.InputBytes, resumeWriterThreshold: limits.InputBytes / 2, useSynchronizationContext: false));
@@ -23,7 +24,7 @@ internal sealed class PortCall : GuestCall
 
     public override TriggerService Request => _request ?? throw new InvalidOperationException("it has not been called yet");
 
-    public override string Transport => "virtio-serial";
+    public override string Transport { get; }
 
     public override PipeReader Input => _input.Reader;
 

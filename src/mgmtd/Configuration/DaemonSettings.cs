@@ -55,6 +55,10 @@ internal sealed record DaemonSettings
 
     internal int GuestPorts { get; init; } = 8;
 
+    internal int GuestAgentPorts { get; init; } = 2;
+
+    internal string? VchanDirectory { get; init; }
+
     internal bool IsSession => Backend == "qemu:///session";
 
     internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
@@ -98,6 +102,8 @@ internal sealed record DaemonSettings
             AskAgents = [.. (file.Texts("ask-agents") ?? [Path.Combine(run, "policy-agent.sock")]).Select(path => Socket(path)).OfType<string>()],
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
+            GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
+            VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();
@@ -111,9 +117,11 @@ internal sealed record DaemonSettings
         : throw new FormatException($"front-end-uids has to be an array of user numbers, not {text}");
 
     /// <summary>Null for none, which is also the empty text.</summary>
-    private static string? Socket(string? path) => path is not { Length: > 0 }
+    private static string? Socket(string? path) => Absolute(path, "socket");
+
+    private static string? Absolute(string? path, string what) => path is not { Length: > 0 }
         ? null
-        : path.StartsWith('/') ? path : throw new FormatException($"the path of a socket has to begin with /, not {path}");
+        : path.StartsWith('/') ? path : throw new FormatException($"the path of a {what} has to begin with /, not {path}");
 
     private static void CheckBackend(string backend)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mgmt.Api;
+using Mgmt.Core;
 using Mgmt.Qrexec;
 using Mgmt.State;
 using Microsoft.Extensions.Logging;
@@ -7,11 +8,26 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
+    /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
+    private const int CallsPerPort = 4;
     private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<VmSession, Task> _serving = new();
     private readonly ILogger<GuestServer> _log = logs.CreateLogger<GuestServer>();
+
+    /// <summary>The directory of vchan sockets; null when there is to be none. ERRORS: MgmtUnavailableError with a sentence.</summary>
+    internal static VchanDirectory? OpenVchan(DaemonSettings settings, TimeProvider clock)
+    {
+        try
+        {
+            return settings.VchanDirectory is { } path ? new VchanDirectory(path, clock) : null;
+        }
+        catch (ArgumentException error)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "vchan-dir: %s", error.Message);
+        }
+    }
 
     /// <summary>Serves until the token ends; then the calls under way have a while to end. Begin before the first VM is adopted.</summary>
     internal async Task RunAsync(CancellationToken stopping)
@@ -41,14 +57,15 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
     {
         try
         {
-            if (session.Vm.Ports is { Count: > 0 } ports && store.Current.Find(session.Name) is { } vm)
+            if (store.Current.Find(session.Name) is { } vm)
             {
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-                var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
-                var calls = new GuestCalls(session.Name, caller, 4 * ports.Count, dispatcher, settings, clock, logs.CreateLogger<GuestCalls>());
-                var serving = new GuestPortSet(session.Name.Value, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over.Token);
+                var serving = Task.WhenAll(Channels(session, vm, over.Token));
                 await Task.WhenAny(serving, session.Vm.Exited);
-                await over.CancelAsync();
+                if (session.Vm.Exited.IsCompleted)
+                {
+                    await over.CancelAsync();
+                }
                 await serving;
             }
         }
@@ -59,6 +76,22 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         finally
         {
             _serving.TryRemove(session, out _);
+        }
+    }
+
+    /// <summary>One set of limits for all channels of a VM.</summary>
+    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, CancellationToken over)
+    {
+        var name = session.Name.Value;
+        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
+        var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, settings, clock, logs.CreateLogger<GuestCalls>());
+        if (session.Vm.Ports is { Count: > 0 } ports)
+        {
+            yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+        }
+        if (vchan is not null)
+        {
+            yield return new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>()).RunAsync(over);
         }
     }
 }
