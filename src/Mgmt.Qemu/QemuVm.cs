@@ -87,6 +87,9 @@ internal sealed partial class QemuVm : IRunningVm
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
+    public Task WakeUpAsync(CancellationToken cancellation) => AskAsync("system_wakeup", cancellation);
+
+    /// <inheritdoc/>
     public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => _copies.BeginAsync(disk, target, cancellation);
 
     /// <inheritdoc/>

@@ -69,13 +69,15 @@ try
     var unfinished = new UnfinishedVolumes(services);
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
+    var maker = new VmMaker(services, removed, unfinished);
+    var cleaner = new DisposableCleaner(services, maker);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
     var remembered = new RememberedAnswers(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
-    var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed, unfinished), new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
+    var table = new CallTable(CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate));
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
@@ -101,7 +103,7 @@ try
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
-    var starting = startup.RunAsync(lifetime.ApplicationStopping);
+    var starting = Task.WhenAll(startup.RunAsync(lifetime.ApplicationStopping), cleaner.RunAsync(lifetime.ApplicationStopping));
     await host.WaitForShutdownAsync(CancellationToken.None);
 
     ServiceManager.Notify("STOPPING=1");

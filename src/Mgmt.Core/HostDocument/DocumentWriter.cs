@@ -69,6 +69,10 @@ internal sealed class DocumentWriter(Utf8JsonWriter json)
             Volume(volume);
         }
         json.WriteEndObject();
+        if (vm.Notes.Length > 0)
+        {
+            json.WriteString("notes", vm.Notes);
+        }
         json.WriteEndObject();
     }
 
