@@ -25,6 +25,10 @@ try
         GeneratedFiles.WriteTo(directory);
         return 0;
     }
+    if (arguments.Rpc is { } rpc)
+    {
+        return await RpcProgram.RunAsync(rpc.Service, rpc.Argument);
+    }
     settings = DaemonSettings.Load(arguments);
 }
 catch (FormatException error)
@@ -87,6 +91,7 @@ try
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
     var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, notices, audit, calls, clock);
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
+    using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
@@ -99,7 +104,7 @@ try
     await host.StartAsync(CancellationToken.None);
     var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
-    var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping));
+    var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), qubesd.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());

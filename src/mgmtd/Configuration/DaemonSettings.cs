@@ -45,6 +45,8 @@ internal sealed record DaemonSettings
 
     internal TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    internal IReadOnlyList<string> QubesdSockets { get; init; } = [];
+
     internal QrexecSockets Qrexec { get; init; } = QrexecSockets.None;
 
     internal bool IsSession => Backend == "qemu:///session";
@@ -86,6 +88,7 @@ internal sealed record DaemonSettings
             JournalMaxAge = TimeSpan.FromDays(file.Number("journal-max-days", 1, 3650) ?? 7),
             AskAgents = [.. (file.Texts("ask-agents") ?? [Path.Combine(run, "policy-agent.sock")]).Select(path => Socket(path)).OfType<string>()],
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
+            QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();

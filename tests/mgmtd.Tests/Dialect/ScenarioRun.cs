@@ -8,7 +8,7 @@ namespace Mgmt.Daemon.Tests;
 internal static class ScenarioRun
 {
     /// <summary>Events that only this daemon has, and that come when a guest or the host is ready.</summary>
-    private static readonly Regex Ours = new("1␀[^␀]*␀(?:agent-state|machine-new|machine-removed)␀(?:[^␀]+␀[^␀]*␀)*␀", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
+    private static readonly Regex Ours = new("1␀[^␀]*␀(?:agent-state|fault-set|fault-cleared|machine-new|machine-removed)␀(?:[^␀]+␀[^␀]*␀)*␀", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(5));
 
     internal static async Task PlayAsync(DaemonProcess daemon, Scenario scenario, string template)
     {
