@@ -50,9 +50,9 @@ internal sealed partial class QemuLifeTests
             "fault-set", "agent-state", "agent-state",
         }));
         Assert.That(_start[0]["mem_required"], Is.EqualTo("160"));
-        Assert.That(_start[6]["start_guid"], Is.EqualTo(_start[0]["start_guid"]));
-        Assert.That(_start[7]["fault"], Is.EqualTo("machined"));
-        Assert.That(_start[8]["agent"], Is.EqualTo("connecting"));
+        Assert.That(_start[8]["start_guid"], Is.EqualTo(_start[0]["start_guid"]));
+        Assert.That(_start[9]["fault"], Is.EqualTo("machined"));
+        Assert.That(_start[10]["agent"], Is.EqualTo("connecting"));
     }
 
     [Test]

@@ -10,7 +10,7 @@ public static class CallGroups
     [
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer, policy),
         new FeatureCalls(services.Store, properties), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
-        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
+        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy), new BatchCalls(),
         .. StorageCalls(services),
         new FirewallCalls(services.Store), new BackupCalls(), new NoteCalls(services.Store), new SystemInfoCalls(properties), new StatsCalls(services, policy),
         new SleepCalls(new VmSleeper(services, stopper)), new DisposableCalls(services, maker),
@@ -23,7 +23,7 @@ public static class CallGroups
         [
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!, null!), new FeatureCalls(null!, null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
-            new PolicyCalls(null!), new AskCalls(null!, null!),
+            new PolicyCalls(null!), new AskCalls(null!, null!), new BatchCalls(),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
             new FirewallCalls(null!), new BackupCalls(), new NoteCalls(null!), new SystemInfoCalls(null!), new StatsCalls(null!, null!), new SleepCalls(null!), new DisposableCalls(null!, null!),
         ];
