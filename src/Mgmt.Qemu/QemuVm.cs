@@ -98,6 +98,9 @@ internal sealed partial class QemuVm : IRunningVm
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
+    public Task WakeUpAsync(CancellationToken cancellation) => AskAsync("system_wakeup", cancellation);
+
+    /// <inheritdoc/>
     public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation) =>
         _copies.BeginAsync(disk, target, ready, cancellation);
 

@@ -124,6 +124,22 @@ public sealed partial class TestRunningVm : IRunningVm
         },
         cancellation);
 
+    /// <summary>Wakes a guest that sleeps; of any other nothing comes.</summary>
+    public Task WakeUpAsync(CancellationToken cancellation) => Waiting.Now(
+        () =>
+        {
+            lock (_gate)
+            {
+                ThrowIfGone();
+                if (_agent == AgentState.Suspended)
+                {
+                    Tell(new VmSignal.WokenUp());
+                    SetAgent(AgentState.Ready);
+                }
+            }
+        },
+        cancellation);
+
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {

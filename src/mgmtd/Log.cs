@@ -35,6 +35,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "serves {Service} for qrexec on {Path}")]
     internal static partial void ServingQrexec(ILogger log, string service, string path);
 
+    [LoggerMessage(EventId = 123, Level = LogLevel.Information, Message = "serves programs of Qubes OS on {Path}")]
+    internal static partial void ServingQubesd(ILogger log, string path);
+
     [LoggerMessage(EventId = 121, Level = LogLevel.Warning, Message = "{Service}: a request was not answered: {Reason}")]
     internal static partial void QrexecRefused(ILogger log, string service, string reason);
 

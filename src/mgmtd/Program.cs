@@ -25,6 +25,10 @@ try
         GeneratedFiles.WriteTo(directory);
         return 0;
     }
+    if (arguments.Rpc is { } rpc)
+    {
+        return await RpcProgram.RunAsync(rpc.Service, rpc.Argument);
+    }
     settings = DaemonSettings.Load(arguments);
 }
 catch (FormatException error)
@@ -69,13 +73,15 @@ try
     var unfinished = new UnfinishedVolumes(services);
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
+    var maker = new VmMaker(services, removed, unfinished);
+    var cleaner = new DisposableCleaner(services, maker);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
     var remembered = new RememberedAnswers(clock);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
-    var table = new CallTable(CallGroups.Make(services, new VmMaker(services, removed, unfinished), new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
+    var table = new CallTable(CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate));
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
@@ -87,6 +93,7 @@ try
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
     using var vchan = GuestServer.OpenVchan(settings, clock);
     var guests = new GuestServer(services.Sessions, store, dispatcher, vchan, settings, clock, logs);
+    using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
@@ -99,12 +106,14 @@ try
     await host.StartAsync(CancellationToken.None);
     var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
-    var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping), guests.RunAsync(ending.Token));
+    var serving = Task.WhenAll(
+        listener.RunAsync(lifetime.ApplicationStopping, ending.Token), qubesd.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping),
+        guests.RunAsync(ending.Token));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
     var devices = new DeviceFollower(services).RunAsync(lifetime.ApplicationStopping);
-    var starting = startup.RunAsync(lifetime.ApplicationStopping);
+    var starting = Task.WhenAll(startup.RunAsync(lifetime.ApplicationStopping), cleaner.RunAsync(lifetime.ApplicationStopping));
     var following = new GuestFollower(services).RunAsync(lifetime.ApplicationStopping);
     await host.WaitForShutdownAsync(CancellationToken.None);
 

@@ -48,6 +48,8 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task PressPowerButtonAsync(CancellationToken cancellation) => OnButton(cancellation);
 
+    public Task WakeUpAsync(CancellationToken cancellation) => Task.CompletedTask;
+
     public Func<VolumeName, Task<IDiskCopy>> OnCopy { get; set; } = _ => Task.FromResult<IDiskCopy>(new FakeCopy());
     public Func<VolumeName, long, Task> OnResize { get; set; } = (_, _) => Task.CompletedTask;
     public Func<string, TimeSpan, CancellationToken, Task<JsonElement>> OnAgent { get; set; } = (_, _, _) => throw new InvalidOperationException("not asked");

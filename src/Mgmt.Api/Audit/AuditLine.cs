@@ -37,6 +37,10 @@ internal sealed class AuditLine
             _json.WriteString("via"u8, via);
         }
         WriteVerdict(record.Verdict);
+        if (record.Withheld > 0)
+        {
+            _json.WriteNumber("withheld"u8, record.Withheld);
+        }
         _json.WriteString("outcome"u8, record.Outcome);
         _json.WriteNumber("ms"u8, Math.Round(record.Took.TotalMilliseconds, 3));
         _json.WriteEndObject();

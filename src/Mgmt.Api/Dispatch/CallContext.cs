@@ -61,6 +61,9 @@ public sealed class CallContext
     /// <summary>The VM the call is for; known to exist and to be of the right kind. Null until the policy has allowed the call.</summary>
     public VmRecord Target { get; internal set; } = null!;
 
+    /// <summary>How many items the policy kept from the caller; the audit line has it.</summary>
+    internal int Withheld { get; set; }
+
     /// <summary>Whether the caller speaks <c>mgmt.</c>.</summary>
     public bool IsMgmt => Dialect == CallDialect.Mgmt;
 

@@ -55,7 +55,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             call.PayloadStream = input.Stream;
             if (input.Stream is null)
             {
-                call.Row.Payload.Check(input.Payload.Length);
+                call.Row.Payload.Check(input.Payload.Length, call.IsMgmt);
             }
             target = Targets.Asked(call.State, call.Request);
             verdict = policy.Decide(call, target);
@@ -148,5 +148,5 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
     }
 
     private void Note(CallSession session, string? target, PolicyVerdict? verdict, string outcome) =>
-        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)));
+        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)) { Withheld = session.Context?.Withheld ?? 0 });
 }

@@ -147,7 +147,7 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         var vm = change.State.Get(name);
         // No start time yet: a daemon that finds it so knows that the start was cut off here, and finishes it.
         change.PutVm(vm with { Status = vm.Status with { Run = running.Run with { StartedAt = default } } });
-        change.Emit(MgmtEvent.Of(name, "property-reset:start_time", ("name", "start_time")));
+        change.EmitRunResets(name);
         change.Emit(MgmtEvent.Of(name, "domain-spawn", ("start_guid", Text(guid))));
         change.Emit(MgmtEvent.Of(name, "domain-pre-unpaused"));
     }, CancellationToken.None);

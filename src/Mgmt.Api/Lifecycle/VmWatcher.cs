@@ -140,7 +140,7 @@ public sealed class VmWatcher(LifecycleServices services)
         await services.Store.ApplyAsync(change =>
         {
             change.SetHalted(name);
-            change.Emit(MgmtEvent.Of(name, "property-reset:start_time", ("name", "start_time")));
+            change.EmitRunResets(name);
             change.Emit(shutdownReason is null ? MgmtEvent.Of(name, "domain-shutdown") : MgmtEvent.Of(name, "domain-shutdown", ("reason", shutdownReason)));
         }, CancellationToken.None);
     }

@@ -7,6 +7,7 @@ public sealed class CallTable
 {
     private const string MgmtPrefix = "mgmt.";
     private const string AdminPrefix = "admin.";
+    private const string InternalPrefix = "internal.";
     private readonly FrozenDictionary<string, CallRow> _rows;
     private readonly FrozenDictionary<string, CallRow>.AlternateLookup<ReadOnlySpan<char>> _lookup;
 
@@ -29,8 +30,10 @@ public sealed class CallTable
             dialect = CallDialect.Mgmt;
             return _rows.TryGetValue(method, out var own) ? own : throw Unknown(method);
         }
-        dialect = method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
-        var prefix = dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
+        // What the services of Qubes OS ask each other has no prefix of its own.
+        var isInternal = method.StartsWith(InternalPrefix, StringComparison.Ordinal);
+        dialect = isInternal || method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
+        var prefix = isInternal ? "" : dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
         return method.StartsWith(prefix, StringComparison.Ordinal)
             && _lookup.TryGetValue(method.AsSpan(prefix.Length), out var row)
             && (row.Dialects == CallDialects.Both || (dialect == CallDialect.Mgmt && row.Dialects == CallDialects.Mgmt))

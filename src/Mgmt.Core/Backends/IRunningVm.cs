@@ -35,6 +35,9 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>Presses the power button (ACPI). ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
     Task PressPowerButtonAsync(CancellationToken cancellation);
 
+    /// <summary>Wakes a guest that suspended itself; returns when it was told to. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
+    Task WakeUpAsync(CancellationToken cancellation);
+
     /// <summary>
     /// Begins to copy a disk as it is at one moment into an empty image of the same size; returns when the moment is fixed. When all else is ready
     /// <paramref name="ready"/> is awaited; the moment comes next. What it throws ends the copy. Takes the target's file by a descriptor of its own. ERRORS: QubesVolumeNotFoundError (the VM has no such disk), MgmtBusyError (one is under way), MgmtTimeoutError, MgmtUnavailableError, StoragePoolException.

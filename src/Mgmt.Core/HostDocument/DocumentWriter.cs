@@ -70,6 +70,10 @@ internal sealed class DocumentWriter(Utf8JsonWriter json)
         }
         json.WriteEndObject();
         AssignmentWriter.Write(json, vm);
+        if (vm.Notes.Length > 0)
+        {
+            json.WriteString("notes", vm.Notes);
+        }
         json.WriteEndObject();
     }
 

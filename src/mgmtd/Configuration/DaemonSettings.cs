@@ -51,6 +51,8 @@ internal sealed record DaemonSettings
 
     internal TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    internal IReadOnlyList<string> QubesdSockets { get; init; } = [];
+
     internal QrexecSockets Qrexec { get; init; } = QrexecSockets.None;
 
     internal int GuestPorts { get; init; } = 8;
@@ -104,6 +106,7 @@ internal sealed record DaemonSettings
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
+            QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();
