@@ -62,6 +62,15 @@ internal static partial class Log
     [LoggerMessage(EventId = 1028, Level = LogLevel.Warning, Message = "volume {Vid} in pool {Pool} was left half-made or half-removed, and is removed")]
     internal static partial void LeftoverRemoved(ILogger log, string vid, PoolName pool);
 
+    [LoggerMessage(EventId = 1035, Level = LogLevel.Warning, Message = "pool {Pool}: mended {What}: {Problem}")]
+    internal static partial void Mended(ILogger log, PoolName pool, string what, string problem);
+
+    [LoggerMessage(EventId = 1036, Level = LogLevel.Warning, Message = "pool {Pool}: {Count} findings of its check are left; pool.Check lists them")]
+    internal static partial void FindingsLeft(ILogger log, PoolName pool, int count);
+
+    [LoggerMessage(EventId = 1037, Level = LogLevel.Warning, Message = "pool {Pool} could not be checked")]
+    internal static partial void PoolNotChecked(ILogger log, PoolName pool, Exception error);
+
     [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
     internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
 

@@ -87,7 +87,8 @@ internal sealed partial class QemuVm : IRunningVm
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => _copies.BeginAsync(disk, target, cancellation);
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation) =>
+        _copies.BeginAsync(disk, target, ready, cancellation);
 
     /// <inheritdoc/>
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => _copies.ResizeAsync(disk, sizeBytes, cancellation);

@@ -51,7 +51,11 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
     public Func<VolumeName, long, Task> OnResize { get; set; } = (_, _) => Task.CompletedTask;
     public Func<string, TimeSpan, CancellationToken, Task<JsonElement>> OnAgent { get; set; } = (_, _, _) => throw new InvalidOperationException("not asked");
 
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => OnCopy(disk);
+    public async Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation)
+    {
+        await (ready?.Invoke() ?? Task.CompletedTask);
+        return await OnCopy(disk);
+    }
 
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => OnResize(disk, sizeBytes);
 

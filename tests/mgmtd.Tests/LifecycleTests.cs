@@ -27,7 +27,7 @@ public sealed class LifecycleTests : DaemonFixture
                 "glacial": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "delays": { "launch": 60000 } } },
                 "stubborn": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "shutdown": "ignored" } } },
                 "mute": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "agent": "absent" } } },
-                "crashes": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "crash-after-ms": 50 } } },
+                "crashes": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "crash-after-ms": 500 } } },
                 "no-launch": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "launch": "fails: no such machine type" } } },
                 "no-run": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "continue": "fails: the monitor does not answer" } } },
                 "bad-disk": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "storage": { "start": "disk error" } } }, "volumes": {

@@ -5,8 +5,9 @@ namespace Mgmt.Api;
 /// <summary>One call on its way: what was asked, by whom, of whom. Handlers see it only after the policy allowed it.</summary>
 public sealed class CallContext
 {
-    internal CallContext(long id, CallRow row, CallDialect dialect, CallRequest request, Caller caller, HostState state)
+    internal CallContext(Dispatcher dispatcher, long id, CallRow row, CallDialect dialect, CallRequest request, Caller caller, HostState state)
     {
+        Dispatcher = dispatcher;
         Id = id;
         Row = row;
         Dialect = dialect;
@@ -14,6 +15,9 @@ public sealed class CallContext
         Caller = caller;
         State = state;
     }
+
+    /// <summary>Who carries it out, and other calls for it.</summary>
+    internal Dispatcher Dispatcher { get; }
 
     /// <summary>The number of the call since the daemon started.</summary>
     public long Id { get; }

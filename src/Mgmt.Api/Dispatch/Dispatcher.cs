@@ -20,7 +20,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             CallerRights.Check(caller, request);
             var row = table.Find(request.Method, out var dialect);
             row.Argument.Check(request.Argument, dialect == CallDialect.Mgmt);
-            return new(request, caller, began, new CallContext(calls.NextId(), row, dialect, request, caller, store.Current), null);
+            return new(request, caller, began, new CallContext(this, calls.NextId(), row, dialect, request, caller, store.Current), null);
         }
         catch (MgmtException refusal)
         {
@@ -99,6 +99,19 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
         {
             active?.Dispose();
         }
+    }
+
+    /// <summary>One call of a batch: as if it came alone, but only those that read, and answer at once. Never throws.</summary>
+    internal ValueTask<CallResult> RunInBatchAsync(CallRequest request, Caller caller, CancellationToken cancellation)
+    {
+        var session = Open(request, caller);
+        if (session.Context is { Row: { } row } && (row.Access != CallAccess.Read || row.IsStream || row.Payload.Kind is PayloadKind.Stream or PayloadKind.Required))
+        {
+            var refusal = new MgmtException(ErrorCode.ProtocolError, "a batch takes calls that only read and need no payload, not %s", request.Method);
+            Refused(session, caller, refusal);
+            return new(new CallResult(default, refusal, false));
+        }
+        return RunAsync(session, new CallInput(default, null, null, () => false), cancellation);
     }
 
     private async ValueTask<ReadOnlyMemory<byte>> ActAsync(CallContext call, ActiveCall active, CallInput input)

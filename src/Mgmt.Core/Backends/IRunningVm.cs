@@ -33,10 +33,10 @@ public interface IRunningVm : IAsyncDisposable
     Task PressPowerButtonAsync(CancellationToken cancellation);
 
     /// <summary>
-    /// Begins to copy a disk as it is at this moment into an empty image of the same size; returns when the moment is fixed. Takes the target's
-    /// file by a descriptor of its own. ERRORS: QubesVolumeNotFoundError (the VM has no such disk), MgmtBusyError (one is under way), MgmtTimeoutError, MgmtUnavailableError, StoragePoolException.
+    /// Begins to copy a disk as it is at one moment into an empty image of the same size; returns when the moment is fixed. When all else is ready
+    /// <paramref name="ready"/> is awaited; the moment comes next. What it throws ends the copy. Takes the target's file by a descriptor of its own. ERRORS: QubesVolumeNotFoundError (the VM has no such disk), MgmtBusyError (one is under way), MgmtTimeoutError, MgmtUnavailableError, StoragePoolException.
     /// </summary>
-    Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation);
+    Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation);
 
     /// <summary>Grows a disk; the guest sees it. ERRORS: QubesVolumeNotFoundError, MgmtTimeoutError, MgmtUnavailableError, MgmtNoSpaceError, StoragePoolException.</summary>
     Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation);
