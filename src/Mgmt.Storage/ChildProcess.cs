@@ -11,14 +11,15 @@ internal sealed class ChildProcess(string tool, ILogger logger, TimeProvider tim
     private const int OutputLimit = 4096;
 
     /// <summary>Its exit status and output. ERRORS: MgmtTimeoutError, MgmtUnavailableError (no such tool). A cancelled one is killed and dead when this returns.
-    /// <paramref name="heard"/> gets each piece of its standard output as it comes.</summary>
-    internal async Task<(int Status, string Output)> RunAsync(IEnumerable<string> arguments, TimeSpan deadline, Action<string>? heard, CancellationToken cancellation)
+    /// <paramref name="heard"/> gets each piece of its standard output as it comes. Its standard input is <paramref name="input"/>, which has to fit into a pipe.</summary>
+    internal async Task<(int Status, string Output)> RunAsync(
+        IEnumerable<string> arguments, TimeSpan deadline, Action<string>? heard, ReadOnlyMemory<byte> input, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
         var start = new ProcessStartInfo(tool, arguments) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
         start.Environment["LC_ALL"] = "C";
         using var process = Launch(start);
-        process.StandardInput.Close();
+        Feed(process, input);
         using var late = new CancellationTokenSource(deadline, time);
         using var end = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
         var output = DrainAsync(process.StandardOutput, heard, CancellationToken.None);
@@ -49,6 +50,20 @@ internal sealed class ChildProcess(string tool, ILogger logger, TimeProvider tim
         {
             throw new MgmtException(failure, ErrorCode.MgmtUnavailableError, "Cannot run %s", Path.GetFileName(tool));
         }
+    }
+
+    private static void Feed(Process process, ReadOnlyMemory<byte> input)
+    {
+        try
+        {
+            // Not through the writer, which would keep a copy.
+            process.StandardInput.BaseStream.Write(input.Span);
+        }
+        catch (IOException)
+        {
+            // It ended before it read; its status says why.
+        }
+        process.StandardInput.Close();
     }
 
     private static async Task<string> DrainAsync(StreamReader reader, Action<string>? heard, CancellationToken cancellation)

@@ -89,7 +89,8 @@ internal sealed partial class FilePool
         {
             throw NotFound(IdOf(volume));
         }
-        return sizeBytes >= SizeOf(IdOf(volume), written, isRun: true)
+        var now = volume.Ephemeral ? SizeOfEncrypted(IdOf(volume), written) : SizeOf(IdOf(volume), written, isRun: true);
+        return sizeBytes >= now
             ? Task.CompletedTask
             : throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s must be stopped before it can shrink", IdOf(volume).Value);
     }
@@ -142,6 +143,10 @@ internal sealed partial class FilePool
 
     private void RequireKept(VolumeRecord volume)
     {
+        if (volume.Ephemeral)
+        {
+            throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s is ephemeral: nothing of it is kept", IdOf(volume).Value);
+        }
         if (!volume.SaveOnStop)
         {
             throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s keeps nothing", IdOf(volume).Value);

@@ -8,7 +8,7 @@ internal sealed partial class FilePool
 {
     private async Task CreateCoreAsync(VolumeRecord volume, VolumeFiles files, CancellationToken cancellation)
     {
-        RefuseEphemeral(volume);
+        RequireEmptyAtStart(volume);
         if (volume.SnapOnStart)
         {
             _ = SourceOf(volume);
@@ -35,7 +35,7 @@ internal sealed partial class FilePool
 
     private async Task<OpenVolume> StartCoreAsync(VolumeRecord volume, VolumeFiles files, CancellationToken cancellation)
     {
-        RefuseEphemeral(volume);
+        RequireEmptyAtStart(volume);
         if (volume.SaveOnStop)
         {
             await RecoverAsync(IdOf(volume), files, cancellation);
@@ -50,6 +50,10 @@ internal sealed partial class FilePool
             var source = SourceOf(volume);
             using var held = await HoldAsync(source, cancellation);
             return await StartOnAsync(volume, files, await ReadySourceAsync(source, cancellation), cancellation);
+        }
+        if (volume.Ephemeral)
+        {
+            return await StartEphemeralAsync(volume, files, cancellation);
         }
         if (!volume.SaveOnStop)
         {
@@ -183,12 +187,4 @@ internal sealed partial class FilePool
     private Vid SourceOf(VolumeRecord volume) => volume.Source is { } source && source != IdOf(volume)
         ? source
         : throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s starts as a snapshot and has no source", IdOf(volume).Value);
-
-    private static void RefuseEphemeral(VolumeRecord volume)
-    {
-        if (volume.Ephemeral)
-        {
-            throw new MgmtException(ErrorCode.StoragePoolException, "Ephemeral volumes are not supported by this driver");
-        }
-    }
 }

@@ -14,6 +14,7 @@ internal sealed partial class FilePool : IStoragePool
 {
     private readonly PoolDirectory _directory;
     private readonly IImageFormat _format;
+    private readonly QemuImg _qemuImg;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly Action _closed;
@@ -23,11 +24,12 @@ internal sealed partial class FilePool : IStoragePool
     private readonly ConcurrentDictionary<Vid, SemaphoreSlim> _gates = new();
     private volatile Configured _configured;
 
-    internal FilePool(PoolRecord record, PoolDirectory directory, IImageFormat format, ILogger logger, TimeProvider time, Action closed)
+    internal FilePool(PoolRecord record, PoolDirectory directory, IImageFormat format, QemuImg qemuImg, ILogger logger, TimeProvider time, Action closed)
     {
         _configured = new(record, FilePoolOpener.RevisionsToKeep(record));
         _directory = directory;
         _format = format;
+        _qemuImg = qemuImg;
         _logger = logger;
         _time = time;
         _closed = closed;

@@ -5,13 +5,13 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Storage;
 
 /// <summary>Opens file pools: the settings, the directory and its claim are the same for each format.</summary>
-internal sealed class FilePoolOpener(IReadOnlyList<string> poolRoots, ILogger logger, TimeProvider time, Action<string> step)
+internal sealed class FilePoolOpener(IReadOnlyList<string> poolRoots, QemuImg qemuImg, ILogger logger, TimeProvider time, Action<string> step)
 {
-    private const string RevisionsParameter = "revisions_to_keep";
+    private const string RevisionsParameter = "revisions_to_keep", EphemeralParameter = "ephemeral_volatile";
     private readonly PoolRoots _roots = new(poolRoots);
 
     /// <summary>What every file pool takes.</summary>
-    internal static ImmutableArray<PoolParameter> Parameters { get; } = [new("dir_path", false), new(RevisionsParameter, false)];
+    internal static ImmutableArray<PoolParameter> Parameters { get; } = [new("dir_path", false), new(RevisionsParameter, false), new(EphemeralParameter, false)];
 
     /// <summary>What the record says, 1 when it says nothing. ERRORS: StoragePoolException.</summary>
     internal static int RevisionsToKeep(PoolRecord record)
@@ -32,13 +32,14 @@ internal sealed class FilePoolOpener(IReadOnlyList<string> poolRoots, ILogger lo
         try
         {
             _ = RevisionsToKeep(record);
+            _ = record.Config.GetValueOrDefault(EphemeralParameter) is { } ephemeral && Parse.Boolean(ephemeral, EphemeralParameter);
             var path = _roots.Prepare(record);
             PoolClaims.Take(path);
             try
             {
                 var directory = new PoolDirectory(path, format.Suffix, step);
                 check(directory);
-                return new FilePool(record, directory, format, logger, time, () => PoolClaims.Release(path));
+                return new FilePool(record, directory, format, qemuImg, logger, time, () => PoolClaims.Release(path));
             }
             catch
             {

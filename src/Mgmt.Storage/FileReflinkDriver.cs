@@ -18,8 +18,9 @@ public sealed class FileReflinkDriver : IPoolDriver
 
     internal FileReflinkDriver(IReadOnlyList<string> poolRoots, ILogger<FileReflinkDriver> logger, TimeProvider time, string qemuImg, Action<string> step)
     {
-        _opener = new FilePoolOpener(poolRoots, logger, time, step);
-        _format = new RawReflinkFormat(new QemuImg(qemuImg, step, logger, time));
+        var tool = new QemuImg(qemuImg, step, logger, time);
+        _opener = new FilePoolOpener(poolRoots, tool, logger, time, step);
+        _format = new RawReflinkFormat(tool);
     }
 
     /// <inheritdoc/>

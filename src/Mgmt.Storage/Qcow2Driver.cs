@@ -21,8 +21,9 @@ public sealed class Qcow2Driver : IPoolDriver
 
     internal Qcow2Driver(IReadOnlyList<string> poolRoots, ILogger<Qcow2Driver> logger, TimeProvider time, string qemuImg, Action<string> step)
     {
-        _opener = new FilePoolOpener(poolRoots, logger, time, step);
-        _format = new Qcow2Format(new QemuImg(qemuImg, step, logger, time));
+        var tool = new QemuImg(qemuImg, step, logger, time);
+        _opener = new FilePoolOpener(poolRoots, tool, logger, time, step);
+        _format = new Qcow2Format(tool);
     }
 
     /// <inheritdoc/>

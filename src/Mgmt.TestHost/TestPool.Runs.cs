@@ -9,6 +9,7 @@ internal sealed partial class TestPool
         () =>
         {
             VidOf(volume);
+            RefuseEphemeral(volume);
             Fail(FaultsOf(volume).Start);
             NeedSpace(volume);
             lock (_gate)

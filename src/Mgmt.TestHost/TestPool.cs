@@ -59,6 +59,8 @@ internal sealed partial class TestPool : IStoragePool
 
     private long UsedBytes => Contents.DistinctBy(content => content.Id).Sum(content => content.Bytes);
 
+    public bool CanBeEphemeral => TestPoolDriver.CanEncrypt(Record.Driver);
+
     public void Reconfigure(PoolRecord record) => _configured = Configured.Of(record);
 
     public long UsageBytes(Vid vid)
@@ -73,6 +75,7 @@ internal sealed partial class TestPool : IStoragePool
         () =>
         {
             var vid = VidOf(volume);
+            RefuseEphemeral(volume);
             Fail(FaultsOf(volume).Create);
             NeedSpace(volume);
             lock (_gate)
@@ -107,6 +110,14 @@ internal sealed partial class TestPool : IStoragePool
         if (message is not null)
         {
             throw new MgmtException(ErrorCode.StoragePoolException, "%s", message);
+        }
+    }
+
+    private void RefuseEphemeral(VolumeRecord volume)
+    {
+        if (volume.Ephemeral && (!CanBeEphemeral || volume.SaveOnStop || volume.SnapOnStart))
+        {
+            throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s cannot be ephemeral", VidOf(volume).Value);
         }
     }
 

@@ -5,7 +5,7 @@ namespace Mgmt.TestHost;
 
 /// <summary>
 /// A pool driver in memory, under any driver's name. <c>linux-kernel</c> is special: its pools hold the kernels that the
-/// parameter <c>kernels</c> names, separated by spaces.
+/// parameter <c>kernels</c> names, separated by spaces. Pools of <c>lvm_thin</c> and <c>machined</c> refuse ephemeral volumes, as the real ones do.
 /// </summary>
 public sealed class TestPoolDriver : IPoolDriver
 {
@@ -39,12 +39,15 @@ public sealed class TestPoolDriver : IPoolDriver
     /// <inheritdoc/>
     public ImmutableArray<PoolParameter> Parameters => Name == KernelDriver
         ? [new("kernels", false), new("dir_path", false)]
-        : [new("revisions_to_keep", false), new("dir_path", false), new("ephemeral_volatile", false), new("size", false)];
+        : [new("revisions_to_keep", false), new("dir_path", false), .. CanEncrypt(Name) ? (PoolParameter[])[new("ephemeral_volatile", false)] : [], new("size", false)];
 
     /// <inheritdoc/>
     public Task<IStoragePool> OpenAsync(PoolRecord record, CancellationToken cancellation) => Waiting.Now<IStoragePool>(
         () => Name == KernelDriver ? new TestKernelPool(record) : new TestPool(record, _volumes[record.Name], BehaviourOf, _time),
         cancellation);
+
+    /// <summary>Whether the real driver of that name has ephemeral volumes.</summary>
+    internal static bool CanEncrypt(string driver) => driver is not ("lvm_thin" or "machined" or KernelDriver);
 
     private VmBehaviour BehaviourOf(VolumeRecord volume) =>
         volume.Vid is { } vid && _owners.TryGetValue((volume.Pool, vid), out var owner) ? _behaviour.For(owner) : _behaviour.Default;

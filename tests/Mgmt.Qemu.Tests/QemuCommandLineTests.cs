@@ -156,6 +156,37 @@ public sealed class QemuCommandLineTests
     public void A_volume_without_images_is_refused() => AssertRefused();
 
     [Test]
+    public void The_key_of_an_encrypted_disk_goes_over_by_a_descriptor_before_the_disk()
+    {
+        using var key = VolumeKey.Create();
+        var plan = QemuCommandLine.Build(NewLaunch(new OpenVolume(VolumeName.Volatile, false, 1, [new(NoFile, "luks", false)]) { Key = key }), QemuHost.Tcg("x"), Options("q"));
+        Assert.That(string.Join('\n', plan.Arguments), Does.EndWith("""
+            -object
+            secret,id=key-volatile,file=/proc/self/fd/15
+            -add-fd
+            fd=16,set=16
+            -blockdev
+            {"driver":"file","node-name":"volatile-file","filename":"/dev/fdset/16","read-only":false,"discard":"unmap"}
+            -blockdev
+            {"driver":"luks","node-name":"volatile","file":"volatile-file","key-secret":"key-volatile","read-only":false,"discard":"unmap"}
+            -device
+            virtio-blk-pci,id=disk-volatile,drive=volatile,serial=volatile,werror=stop
+            """));
+        Assert.That(plan.Keys, Is.EqualTo(new[] { "key-volatile" }));
+        Assert.That(plan.Files.Single(file => file.Number == 15), Is.EqualTo(new InheritedFile(15, InheritedKind.Key, null) { Key = key }));
+    }
+
+    [Test]
+    public void An_encrypted_layer_needs_a_key_and_no_other_takes_one()
+    {
+        using var key = VolumeKey.Create();
+        AssertRefusedWith(null, new ImageLayer(NoFile, "luks", false));
+        AssertRefusedWith(key, new ImageLayer(NoFile, "raw", false));
+        AssertRefusedWith(key, new ImageLayer(NoFile, "luks", false), new ImageLayer(NoFile, "raw", true));
+        AssertRefusedWith(null, new ImageLayer(NoFile, "qcow2", false), new ImageLayer(NoFile, "luks", true));
+    }
+
+    [Test]
     public void Privileges_are_dropped_before_QEMU_begins()
     {
         Assert.That(new Privileges(false, 1000, null).Prefix(7), Is.Empty);
@@ -164,9 +195,11 @@ public sealed class QemuCommandLineTests
         Assert.That(new Privileges(true, 1000, 104).Prefix(7), Does.Contain("--groups=104"));
     }
 
-    private static void AssertRefused(params ImageLayer[] layers)
+    private static void AssertRefused(params ImageLayer[] layers) => AssertRefusedWith(null, layers);
+
+    private static void AssertRefusedWith(VolumeKey? key, params ImageLayer[] layers)
     {
-        var launch = NewLaunch(new OpenVolume(VolumeName.Private, false, 1, [.. layers]));
+        var launch = NewLaunch(new OpenVolume(VolumeName.Private, false, 1, [.. layers]) { Key = key });
         var error = Assert.Throws<MgmtException>(() => QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("q")));
         Assert.That(error!.Code, Is.EqualTo(ErrorCode.QubesException));
     }

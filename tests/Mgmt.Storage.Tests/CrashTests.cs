@@ -12,7 +12,7 @@ namespace Mgmt.Storage.Tests;
 [TestFixture("file-reflink", "btrfs")]
 public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(driver, fileSystem)
 {
-    private static readonly VolumeRecord[] Known = [Victim.Kept, Victim.Other, Victim.Snapshot];
+    private static readonly VolumeRecord[] Known = [Victim.Kept, Victim.Other, Victim.Snapshot, Victim.Ephemeral];
     private string _prepared = "";
 
     public static IEnumerable<string> Operations => Victim.Operations.Keys;

@@ -150,10 +150,21 @@ public abstract class PoolFixture(string driver = "qcow2", string fileSystem = "
         foreach (var layer in open.Layers.Reverse())
         {
             var file = $"/proc/{Environment.ProcessId}/fd/{layer.File.DangerousGetHandle()}";
-            image = $$"""{"driver":"{{layer.Format}}","file":{"driver":"file","filename":"{{file}}"}{{(layer.Format == "raw" ? "" : ",\"backing\":" + (image.Length == 0 ? "null" : image))}}}""";
+            image = $$"""{"driver":"{{layer.Format}}","file":{"driver":"file","filename":"{{file}}"}{{layer.Format switch
+            {
+                "raw" => "",
+                "luks" => ",\"key-secret\":\"key\"",
+                _ => ",\"backing\":" + (image.Length == 0 ? "null" : image),
+            }}}}""";
         }
-        var start = new ProcessStartInfo("qemu-io", [.. open.Layers[0].ReadOnly ? (string[])["-r"] : [], "-c", command, "json:" + image]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] key = open.Key is null ? [] : ["--object", "secret,id=key,file=/proc/self/fd/0"];
+        var start = new ProcessStartInfo("qemu-io", [.. key, .. open.Layers[0].ReadOnly ? (string[])["-r"] : [], "-c", command, "json:" + image])
+        {
+            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+        };
         using var process = Process.Start(start)!;
+        await process.StandardInput.BaseStream.WriteAsync(open.Key?.Text ?? default, Token);
+        process.StandardInput.Close();
         var output = await process.StandardOutput.ReadToEndAsync(Token);
         await process.WaitForExitAsync(Token);
         return output.Contains("Pattern verification failed", StringComparison.Ordinal) ? 1 : process.ExitCode;

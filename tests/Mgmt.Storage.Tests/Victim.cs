@@ -26,6 +26,8 @@ internal static class Victim
 
     internal static VolumeRecord Snapshot { get; } = PoolFixture.Volume("appvms/work/root", save: false, Other.Vid!.Value.Value);
 
+    internal static VolumeRecord Ephemeral { get; } = PoolFixture.Volume("appvms/work/volatile", save: false) with { Ephemeral = true };
+
     /// <summary>What is done, by name.</summary>
     internal static IReadOnlyDictionary<string, Func<IStoragePool, Task>> Operations { get; } = new Dictionary<string, Func<IStoragePool, Task>>(StringComparer.Ordinal)
     {
@@ -58,6 +60,7 @@ internal static class Victim
         ["create"] = pool => pool.CreateAsync(PoolFixture.Volume("appvms/new/private", save: true), CancellationToken.None),
         ["remove"] = pool => pool.RemoveAsync(Kept, CancellationToken.None),
         ["start"] = async pool => (await pool.StartAsync(Kept, CancellationToken.None)).Dispose(),
+        ["start an ephemeral one"] = async pool => (await pool.StartAsync(Ephemeral, CancellationToken.None)).Dispose(),
         ["start a snapshot"] = async pool => (await pool.StartAsync(Snapshot, CancellationToken.None)).Dispose(),
     };
 

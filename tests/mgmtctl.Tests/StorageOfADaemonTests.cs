@@ -80,6 +80,7 @@ public sealed class StorageOfADaemonTests
         Assert.That(await TextAsync(daemon, token, $"volume rm-snapshot --force lone:root {id}"), Is.Empty);
         await RefusedAsync(daemon, token, $"volume revert lone:root {id}", id);
         await RefusedAsync(daemon, token, "volume resize lone:root 1KiB", "");
+        await RefusedAsync(daemon, token, "volume set lone:root ephemeral yes", "cannot be ephemeral: only a writable one that begins empty and keeps nothing can");
         Assert.That(await TextAsync(daemon, token, "volume resize --force lone:root 1KiB"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "volume set lone:root rw no"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "volume info lone:root"), Does.Contain("rw\tFalse\n").And.Contain("size\t1024\n"));
@@ -123,6 +124,8 @@ public sealed class StorageOfADaemonTests
         Assert.That(await TextAsync(daemon, token, "pool usage new"), Does.Contain("data_size\t4096\n"));
         Assert.That(await TextAsync(daemon, token, "pool volumes default"), Does.StartWith("lone/root\t1048576\t0\tTrue\tTrue\tFalse\t"));
         Assert.That(await TextAsync(daemon, token, "pool check"), Is.Empty);
+        Assert.That(await TextAsync(daemon, token, "pool set new ephemeral_volatile yes"), Is.Empty);
+        await RefusedAsync(daemon, token, "pool set linux-kernel ephemeral_volatile yes", "no setting ephemeral_volatile");
         await RefusedAsync(daemon, token, "pool rm default", "");
         Assert.That(await TextAsync(daemon, token, "pool rm new"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "pool ls"), Does.Not.Contain("new\t"));

@@ -19,6 +19,10 @@ public sealed class LiveSnapshots(LifecycleServices services)
         using (await services.Gates.EnterAsync(vm, cancellation))
         {
             var record = Volume(vm, volume);
+            if (record.Ephemeral)
+            {
+                throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s of %s is ephemeral: a snapshot would keep its content in the clear", volume.Wire(), vm.Value);
+            }
             if (services.Vm(vm).Status.State == VmState.Halted)
             {
                 var traits = new RevisionTraits(name, pinned, RevisionCause.Snapshot, Quiesced.Yes);

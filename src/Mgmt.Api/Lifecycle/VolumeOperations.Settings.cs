@@ -23,8 +23,8 @@ public sealed partial class VolumeOperations
     }
 
     /// <summary>
-    /// Whether a volume that keeps nothing is encrypted with a key that is thrown away. ERRORS: QubesVMNotHaltedError, MgmtUnavailableError (NA), StoragePoolException (it keeps something, or is
-    /// read-only).
+    /// Whether a volume that keeps nothing is encrypted with a key that is thrown away. ERRORS: QubesVMNotHaltedError, MgmtUnavailableError (NA), StoragePoolException (it keeps something, is
+    /// read-only, or its pool's driver cannot do it).
     /// </summary>
     public async Task SetEphemeralAsync(VolumeAddress address, bool ephemeral, CancellationToken cancellation)
     {
@@ -33,6 +33,11 @@ public sealed partial class VolumeOperations
         if (ephemeral && volume is not { SaveOnStop: false, SnapOnStart: false, Writable: true })
         {
             throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s of %s cannot be ephemeral: only a writable one that begins empty and keeps nothing can", volume.Name.Wire(), vm.Name.Value);
+        }
+        if (ephemeral && !services.Pools.Get(volume.Pool).CanBeEphemeral)
+        {
+            throw new MgmtException(ErrorCode.StoragePoolException, "Volume %s of %s cannot be ephemeral: the driver of pool %s, %s, cannot encrypt",
+                volume.Name.Wire(), vm.Name.Value, volume.Pool.Value, services.Pools.Get(volume.Pool).Record.Driver);
         }
         await services.Store.ApplyAsync(change => change.SetVolume(address, v => v with { Ephemeral = ephemeral }), CancellationToken.None);
     }

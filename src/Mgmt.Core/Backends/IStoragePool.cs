@@ -15,6 +15,9 @@ public interface IStoragePool : IAsyncDisposable
     {
     }
 
+    /// <summary>Whether its volumes can be ephemeral: encrypted with a key that is forgotten with the run.</summary>
+    bool CanBeEphemeral => false;
+
     /// <summary>Capacity and use in bytes, as of a moment ago.</summary>
     PoolUsage Usage { get; }
 

@@ -9,9 +9,13 @@ namespace Mgmt.Core;
 /// </summary>
 public sealed record OpenVolume(VolumeName Name, bool ReadOnly, long SizeBytes, ImmutableArray<ImageLayer> Layers) : IDisposable
 {
-    /// <summary>Closes the files.</summary>
+    /// <summary>What opens the one layer, of the format <c>luks</c>, of an ephemeral volume; null for all others.</summary>
+    public VolumeKey? Key { get; init; }
+
+    /// <summary>Closes the files and forgets the key.</summary>
     public void Dispose()
     {
+        Key?.Dispose();
         foreach (var layer in Layers)
         {
             layer.File.Dispose();
@@ -19,5 +23,5 @@ public sealed record OpenVolume(VolumeName Name, bool ReadOnly, long SizeBytes, 
     }
 }
 
-/// <summary>One image file: Format is <c>raw</c> or <c>qcow2</c>, known from our records and never probed.</summary>
+/// <summary>One image file: Format is <c>raw</c>, <c>qcow2</c> or <c>luks</c>, known from our records and never probed.</summary>
 public sealed record ImageLayer(SafeFileHandle File, string Format, bool ReadOnly);

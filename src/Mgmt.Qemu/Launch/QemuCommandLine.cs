@@ -22,9 +22,11 @@ internal sealed class QemuCommandLine
     private const int MinPorts = 16;
     internal const string GuestPortPrefix = "qrexec";
     internal const string AgentPortPrefix = "exec";
+    private const string Encrypted = "luks";
 
     private readonly List<string> _arguments = [];
     private readonly List<InheritedFile> _files = [];
+    private readonly List<string> _keys = [];
 
     private QemuCommandLine()
     {
@@ -45,7 +47,7 @@ internal sealed class QemuCommandLine
         {
             line.AddDisk(disk, bootable: launch.Boot is null && disk.Name == VolumeName.Root);
         }
-        return new QemuPlan([.. line._arguments], [.. line._files]);
+        return new QemuPlan([.. line._arguments], [.. line._files]) { Keys = [.. line._keys] };
     }
 
     private void AddMachine(VmLaunch launch, QemuHost host, int tcgCacheMiB)
@@ -129,28 +131,41 @@ internal sealed class QemuCommandLine
         {
             throw new MgmtException(ErrorCode.QubesException, "volume %s has no image", volume);
         }
+        if (disk.Key is not null != disk.Layers.Any(layer => layer.Format == Encrypted) || (disk.Key is not null && disk.Layers.Length > 1))
+        {
+            throw new MgmtException(ErrorCode.QubesException, "volume %s: one encrypted layer needs one key", volume);
+        }
+        var key = disk.Key is null ? null : AddKey(disk.Key, volume);
         // From the bottom up: a node must exist before another names it.
         string? below = null;
         for (var i = disk.Layers.Length - 1; i >= 0; i--)
         {
             var layer = disk.Layers[i];
             var node = i == 0 ? volume : Invariant($"{volume}-{i}");
-            AddLayer(layer, node, below, readOnly: i > 0 || disk.ReadOnly || layer.ReadOnly);
+            AddLayer(layer, node, below, key, readOnly: i > 0 || disk.ReadOnly || layer.ReadOnly);
             below = node;
         }
         // A full host stops the guest instead of giving it errors.
         Add("-device", $"virtio-blk-pci,id=disk-{volume},drive={volume},serial={volume},werror={(disk.ReadOnly ? "report" : "stop")}{(bootable ? ",bootindex=1" : "")}");
     }
 
-    private void AddLayer(ImageLayer layer, string node, string? below, bool readOnly)
+    private string AddKey(VolumeKey key, string volume)
     {
-        if (layer.Format is not ("raw" or "qcow2"))
+        var id = $"key-{volume}";
+        Add("-object", Invariant($"secret,id={id},file=/proc/self/fd/{Inherit(InheritedKind.Key, null, key)}"));
+        _keys.Add(id);
+        return id;
+    }
+
+    private void AddLayer(ImageLayer layer, string node, string? below, string? key, bool readOnly)
+    {
+        if (layer.Format is not ("raw" or "qcow2" or Encrypted))
         {
             throw new MgmtException(ErrorCode.QubesException, "unknown image format %s", layer.Format);
         }
-        if (below is not null && layer.Format == "raw")
+        if (below is not null && layer.Format != "qcow2")
         {
-            throw new MgmtException(ErrorCode.QubesException, "a raw image cannot stand on another");
+            throw new MgmtException(ErrorCode.QubesException, "an image of the format %s cannot stand on another", layer.Format);
         }
         var number = Inherit(readOnly ? InheritedKind.ReadOnlyImage : InheritedKind.Image, layer.File);
         Add("-add-fd", Invariant($"fd={number},set={number}"));
@@ -171,6 +186,10 @@ internal sealed class QemuCommandLine
                 // Said also when there is none, so that a name inside the image is never followed.
                 json.WriteString("backing", below);
             }
+            if (layer.Format == Encrypted)
+            {
+                json.WriteString("key-secret", key);
+            }
             Access(json, readOnly);
         }));
     }
@@ -184,10 +203,10 @@ internal sealed class QemuCommandLine
         }
     }
 
-    private int Inherit(InheritedKind kind, SafeFileHandle? file)
+    private int Inherit(InheritedKind kind, SafeFileHandle? file, VolumeKey? key = null)
     {
         var number = FirstDescriptor + _files.Count;
-        _files.Add(new InheritedFile(number, kind, file));
+        _files.Add(new InheritedFile(number, kind, file) { Key = key });
         return number;
     }
 

@@ -17,11 +17,12 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
     {
         var undo = new Stack<Func<Task>>();
         var output = Descriptors.BoundedLog(OutputBytes);
+        using var keys = new KeyFiles();
         try
         {
             var plan = QemuCommandLine.Build(launch, host, options);
             var directory = MakeDirectory(launch, undo);
-            var process = Start(launch, plan, directory, output, undo, out var pid, out var startTicks);
+            var process = Start(launch, plan, directory, keys, output, undo, out var pid, out var startTicks);
             // Both at once: each takes milliseconds, and neither needs the other.
             var placing = registry.PlaceAsync(new MachineRequest(launch.Qid, launch.Name, launch.Uuid, pid), cancellation);
             QmpConnection monitor;
@@ -31,6 +32,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
                 monitor = await QmpConnection.ConnectAsync(directory.MonitorSocket, options.LaunchTimeout, time, log, cancellation);
                 undo.Push(async () => await monitor.DisposeAsync());
                 await MonitorAccess.StateAsync(monitor, options.CommandTimeout, cancellation);
+                await ForgetKeysAsync(monitor, plan, cancellation);
             }
             finally
             {
@@ -52,6 +54,15 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
 
     /// <summary>The marks a placement leaves on a VM.</summary>
     public static IReadOnlyCollection<string> Faults(MachineScope scope) => scope.Kind == MachineScopeKind.Machine && scope.Degraded is null ? [] : ["machined"];
+
+    // It answers, so the disks are open: QEMU does not need the passphrases any more, not even to resize.
+    private async Task ForgetKeysAsync(QmpConnection monitor, QemuPlan plan, CancellationToken cancellation)
+    {
+        foreach (var key in plan.Keys)
+        {
+            await monitor.ExecuteAsync("object-del", $$"""{"id":"{{key}}"}""", options.CommandTimeout, cancellation);
+        }
+    }
 
     private VmRun Describe(VmLaunch launch, RunDirectory directory, MachineScope scope, int pid, ulong startTicks) => new()
     {
@@ -88,7 +99,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
     }
 
     private PidFd Start(
-        VmLaunch launch, QemuPlan plan, RunDirectory directory, SafeFileHandle output, Stack<Func<Task>> undo, out int pid, out ulong startTicks)
+        VmLaunch launch, QemuPlan plan, RunDirectory directory, KeyFiles keys, SafeFileHandle output, Stack<Func<Task>> undo, out int pid, out ulong startTicks)
     {
         var made = new List<SafeFileHandle>();
         try
@@ -99,7 +110,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             List<(SafeHandle, int)> descriptors = [(nothing, 0), (output, 1), (output, 2)];
             foreach (var file in plan.Files)
             {
-                descriptors.Add((Resolve(file, directory, made), file.Number));
+                descriptors.Add((Resolve(file, directory, keys, made), file.Number));
             }
             pid = Spawn.Start([.. privileges.Prefix(launch.Qid), .. plan.Arguments], descriptors);
         }
@@ -115,7 +126,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
         return process;
     }
 
-    private SafeFileHandle Resolve(InheritedFile file, RunDirectory directory, List<SafeFileHandle> made)
+    private SafeFileHandle Resolve(InheritedFile file, RunDirectory directory, KeyFiles keys, List<SafeFileHandle> made)
     {
         SafeFileHandle Made(SafeFileHandle handle)
         {
@@ -129,6 +140,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             InheritedKind.Agent => Made(Descriptors.Listen(directory.AgentSocket)),
             InheritedKind.GuestPort => Made(Descriptors.Listen(directory.GuestPortSocket(file.Port))),
             InheritedKind.GuestAgentPort => Made(Descriptors.Listen(directory.GuestAgentSocket(file.Port))),
+            InheritedKind.Key => keys.Add(file.Key!),
             InheritedKind.ReadOnlyImage when !Descriptors.IsReadOnly(file.File!) => Made(Descriptors.ReopenReadOnly(file.File!)),
             // QEMU opens these by path, as its own uid: a file that only we may read goes over as a copy in memory.
             InheritedKind.Boot when privileges.Drop && !IsReadableByAll(file.File!) => Made(Descriptors.CopyToMemory(file.File!, "vm-boot")),

@@ -58,10 +58,13 @@ internal static class Descriptors
         return string.Concat(Encoding.UTF8.GetString(text).Trim().Replace('\n', ';').Select(c => char.IsControl(c) ? '_' : c));
     }
 
+    /// <summary>An empty file in memory, which a process of any uid can open again through /proc/self/fd. ERRORS: Win32Exception.</summary>
+    public static SafeFileHandle InMemory(string name) => Own(Libc.memfd_create(name, Libc.MFD_CLOEXEC));
+
     /// <summary>A copy of a whole file in memory, which a process of any uid can open again through /proc/self/fd.</summary>
     public static SafeFileHandle CopyToMemory(SafeFileHandle source, string name)
     {
-        var copy = Own(Libc.memfd_create(name, Libc.MFD_CLOEXEC));
+        var copy = InMemory(name);
         var buffer = new byte[1 << 20];
         for (long at = 0; ;)
         {
