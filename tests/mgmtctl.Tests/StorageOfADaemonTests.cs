@@ -125,7 +125,8 @@ public sealed class StorageOfADaemonTests
         Assert.That(await TextAsync(daemon, token, "pool volumes default"), Does.StartWith("lone/root\t1048576\t0\tTrue\tTrue\tFalse\t"));
         Assert.That(await TextAsync(daemon, token, "pool check"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "pool set new ephemeral_volatile yes"), Is.Empty);
-        await RefusedAsync(daemon, token, "pool set linux-kernel ephemeral_volatile yes", "no setting ephemeral_volatile");
+        Assert.That(await TextAsync(daemon, token, "pool add kernels linux-kernel"), Is.Empty);
+        await RefusedAsync(daemon, token, "pool set kernels ephemeral_volatile yes", "no setting ephemeral_volatile");
         await RefusedAsync(daemon, token, "pool rm default", "");
         Assert.That(await TextAsync(daemon, token, "pool rm new"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "pool ls"), Does.Not.Contain("new\t"));

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Text;
-using System.Text.Json;
 
 namespace Mgmt.Daemon.Tests;
 
@@ -38,27 +37,6 @@ internal static class RawMonitor
         catch (OperationCanceledException)
         {
             return "silent";
-        }
-    }
-
-    /// <summary>Has the guest's agent run a script and waits for its success. The daemon must be dead: the agent has one client.</summary>
-    internal static async Task ShellAsync(string runDirectory, string script)
-    {
-        var agent = Path.Combine(runDirectory, "agent");
-        var arguments = JsonSerializer.Serialize(new { path = "/bin/sh", arg = new[] { "-c", script } });
-        byte[] Question(string command) => [0xFF, .. Encoding.ASCII.GetBytes("{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":77}}" + command)];
-        var started = await TalkAsync(agent, Question($$"""{"execute":"guest-exec","arguments":{{arguments}}}"""), "\"pid\"", Deadline);
-        var pid = JsonDocument.Parse(started).RootElement.GetProperty("return").GetProperty("pid").GetInt32();
-        using var limit = new CancellationTokenSource(Deadline);
-        while (true)
-        {
-            var status = await TalkAsync(agent, Question($$$"""{"execute":"guest-exec-status","arguments":{"pid":{{{pid}}}}}"""), "\"exited\"", Deadline);
-            if (status.Contains("\"exited\": true", StringComparison.Ordinal))
-            {
-                Assert.That(status, Does.Contain("\"exitcode\": 0"), script);
-                return;
-            }
-            await Task.Delay(20, limit.Token);
         }
     }
 
