@@ -25,10 +25,6 @@ try
         GeneratedFiles.WriteTo(directory);
         return 0;
     }
-    if (arguments.Rpc is { } rpc)
-    {
-        return await RpcProgram.RunAsync(rpc.Service, rpc.Argument);
-    }
     settings = DaemonSettings.Load(arguments);
 }
 catch (FormatException error)
