@@ -98,6 +98,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
     internal static partial void LoopFailed(ILogger log, string loop, Exception error);
 
+    [LoggerMessage(EventId = 1045, Level = LogLevel.Warning, Message = "{Vm} is over and stays until nothing names it: {Reason}")]
+    internal static partial void DisposableKept(ILogger log, VmName vm, string reason);
+
     [LoggerMessage(EventId = 1050, Level = LogLevel.Information, Message = "question {Id}, {Source} calls {Service}, asked by {Rule}: {Outcome}")]
     internal static partial void AskEnded(ILogger log, string id, string source, string service, string rule, string outcome);
 

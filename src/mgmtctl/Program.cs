@@ -23,6 +23,7 @@ internal static class Program
             WaitVerb.Create(cli),
             CreateVerb.Create(cli),
             CloneVerb.Create(cli),
+            DisposableVerb.Create(cli),
             RemoveVerb.Create(cli),
             PrefsVerb.Create(cli),
             FeaturesVerb.Create(cli),

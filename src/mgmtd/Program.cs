@@ -25,10 +25,6 @@ try
         GeneratedFiles.WriteTo(directory);
         return 0;
     }
-    if (arguments.Rpc is { } rpc)
-    {
-        return await RpcProgram.RunAsync(rpc.Service, rpc.Argument);
-    }
     settings = DaemonSettings.Load(arguments);
 }
 catch (FormatException error)
@@ -75,6 +71,7 @@ try
     var starter = new VmStarter(services, watcher);
     var maker = new VmMaker(services, removed, unfinished);
     var cleaner = new DisposableCleaner(services, maker);
+    var disposables = new DisposableVms(services, maker, new VmStopper(services, watcher));
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
@@ -82,7 +79,7 @@ try
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
     var table = new CallTable(CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate));
+        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables));
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.

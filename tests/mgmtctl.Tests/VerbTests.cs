@@ -48,6 +48,8 @@ public sealed class VerbTests
     [TestCase("tags work", "a\nb\n", "a\nb\n")]
     [TestCase("tags work list a", "1", "1\n")]
     [TestCase("label get red", "0xcc0000", "0xcc0000\n")]
+    [TestCase("disposable", "disp7", "disp7\n")]
+    [TestCase("disposable dvm", "disp7", "disp7\n")]
     [TestCase("volume info work:root", "pool=default\nvid=a/b\n", "pool\tdefault\nvid\ta/b\n")]
     [TestCase("pool info default", "driver=file\nsize=\n", "driver\tfile\nsize\t\n")]
     [TestCase("pool drivers", "file dir_path revisions_to_keep\nlinux-kernel dir_path\nnull\n", "file\tdir_path revisions_to_keep\nlinux-kernel\tdir_path\nnull\t\n")]

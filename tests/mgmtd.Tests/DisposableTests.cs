@@ -52,16 +52,55 @@ public sealed class DisposableTests
         var unused = await daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm");
         var ran = await daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm");
         await daemon.OkAsync("mgmt.vm.Start", ran);
+        await daemon.OkAsync("mgmt.vm.property.Set", unused, "autostart", "True");
         await daemon.OkAsync("mgmt.vm.Create.DispVM", "dom0", "dvm", "name=kept label=red");
+        await daemon.OkAsync("mgmt.vm.Clone", unused, "", "name=copy");
         var cursor = await daemon.CursorAsync();
         await daemon.KillHardAsync();
         // A test host's VMs end with the daemon, so the next one has not seen the end.
         await daemon.StartAgainAsync();
-        await using var events = await daemon.EventsAsync($"since={cursor}\nevent=domain-delete\nevent=domain-shutdown");
+        await using var events = await daemon.EventsAsync($"since={cursor}\nevent=domain-delete\nevent=domain-shutdown\nevent=domain-pre-start");
         var gone = new HashSet<string>();
-        await events.UntilAsync(e => e.Name == "domain-delete" && gone.Add(e["vm"]!) && gone.Count == 2);
+        var seen = await events.UntilAsync(e => e.Name == "domain-delete" && gone.Add(e["vm"]!) && gone.Count == 2);
         Assert.That(gone, Is.EquivalentTo(new[] { unused, ran }));
+        Assert.That(seen.Where(e => e.Name == "domain-pre-start"), Is.Empty, "what is over is not started with the host");
         Assert.That(await daemon.StateAsync("kept"), Is.EqualTo("Halted"));
+        Assert.That(await daemon.OkAsync("mgmt.vm.property.Get", "copy", "auto_cleanup"), Is.EqualTo("default=yes type=bool False"), "a copy is for keeps");
+    }
+
+    [Test]
+    public async Task One_that_something_names_stays_until_nothing_does()
+    {
+        await using var daemon = await StartAsync();
+        await using var events = await daemon.EventsAsync("event=domain-*\nevent=property-*");
+        var name = await daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm");
+        await daemon.OkAsync("mgmt.vm.Create.RemoteVM", "dom0", "", "name=far label=red");
+        await daemon.OkAsync("mgmt.vm.property.Set", "far", "relayvm", name);
+        await daemon.OkAsync("mgmt.vm.Start", name);
+        await daemon.OkAsync("mgmt.vm.Kill", name);
+        await events.UntilAsync(e => e.Name == "domain-pre-delete" && e["vm"] == name);
+        await daemon.OkAsync("mgmt.vm.property.Set", "vault", "memory", "333");
+        Assert.That(await daemon.StateAsync(name), Is.EqualTo("Halted"));
+        await daemon.OkAsync("mgmt.vm.property.Reset", "far", "relayvm");
+        var seen = await events.UntilAsync(e => e.Name == "domain-delete" && e["vm"] == name);
+        Assert.That(seen.Count(e => e.Name == "domain-pre-delete"), Is.EqualTo(1), "it is not tried for other changes");
+    }
+
+    [Test]
+    public async Task A_life_has_its_events_in_order()
+    {
+        await using var daemon = await StartAsync();
+        await using var events = await daemon.EventsAsync("since=now\nevent=domain-*");
+        var name = await daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm");
+        await daemon.OkAsync("mgmt.vm.Start", name);
+        await daemon.RefusedAsync(ErrorCode.QubesVMNotHaltedError, "mgmt.vm.Remove", name);
+        await daemon.OkAsync("mgmt.vm.Kill", name);
+        Assert.That(await events.NamesUntilAsync("domain-delete"), Is.EqualTo(new[]
+        {
+            "domain-add", "domain-tag-add:created-by-dom0", "domain-tag-add:disp-created-by-dom0", "domain-create-on-disk",
+            "domain-pre-start", "domain-pre-spawn", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
+            "domain-stopped", "domain-shutdown", "domain-pre-delete", "domain-delete",
+        }));
     }
 
     [Test]

@@ -89,8 +89,7 @@ internal sealed partial class InstallTests
         Assert.That(links.Where(link => !programs.Contains(link.Key)).Select(link => link.Value), Is.All.EqualTo("/run/mgmtd/mgmtd.sock"));
         foreach (var program in programs)
         {
-            Assert.That(await File.ReadAllTextAsync(At("etc/qubes-rpc/" + program)), Is.EqualTo($"#!/bin/sh\nexec /usr/local/sbin/mgmtd-rpc {program} \"$@\"\n"));
-            Assert.That(File.GetUnixFileMode(At("etc/qubes-rpc/" + program)), Is.EqualTo(File755));
+            Assert.That(links[program], Is.EqualTo("/usr/local/sbin/mgmtd-rpc"));
         }
         Assert.That(Directory.GetFiles(At("etc/qubes/rpc-config")).Select(Path.GetFileName), Is.EquivalentTo(Services));
         Assert.That(File.Exists(At("etc/qubes/policy.d/90-mgmt.policy")));
@@ -107,6 +106,21 @@ internal sealed partial class InstallTests
         Assert.That(status, Is.Not.Zero);
         Assert.That(output, Does.Contain("/etc/qubes-rpc/mgmt.vm.List is not ours"));
         Assert.That(Files(), Is.EqualTo(["etc/qubes-rpc/mgmt.vm.List"]));
+    }
+
+    [Test]
+    public async Task Uninstall_leaves_services_of_somebody_else_alone()
+    {
+        Directory.CreateDirectory(At("etc/qubes-rpc"));
+        Directory.CreateDirectory(At("etc/qubes/rpc-config"));
+        foreach (var theirs in new[] { "etc/qubes-rpc/admin.vm.Start", "etc/qubes/rpc-config/admin.vm.Start", "etc/qubes-rpc/admin.vm.volume.Import" })
+        {
+            await File.WriteAllTextAsync(At(theirs), "theirs");
+        }
+        File.CreateSymbolicLink(At("etc/qubes-rpc/admin.vm.List"), "/var/run/qubesd.sock");
+        var before = Files().Order(StringComparer.Ordinal).ToList();
+        await MakeAsync("uninstall");
+        Assert.That(Files().Order(StringComparer.Ordinal), Is.EqualTo(before));
     }
 
     [Test]
@@ -128,6 +142,39 @@ internal sealed partial class InstallTests
         Assert.That(Files(), Is.EquivalentTo([
             "etc/mgmt/mgmtd.conf", "etc/mgmt/policy.d/include/mgmt-host-ro", "etc/mgmt/policy.d/include/mgmt-host-rwx",
             "etc/mgmt/policy.d/include/mgmt-vm-ro", "etc/mgmt/policy.d/include/mgmt-vm-rwx"]));
+    }
+
+    [Test]
+    public async Task What_is_installed_serves_the_vms_of_a_stock_qrexec()
+    {
+        Directory.CreateDirectory(At("etc/qubes-rpc"));
+        await MakeAsync("install");
+        await using var daemon = await DaemonProcess.StartAsync(new() { Policy = new Dictionary<string, string>(StringComparer.Ordinal) { ["20-test.policy"] = """
+            admin.vm.List * work @adminvm allow
+            admin.vm.Start * work vault allow target=dom0
+            admin.vm.volume.Import +private work vault allow target=dom0
+            admin.vm.volume.ImportWithSize +private work vault allow target=dom0
+            admin.vm.volume.Info +private work vault allow target=dom0
+
+            """ } });
+        var qrexec = new QrexecFrontEnd(_destination);
+        qrexec.PointTo(daemon.SocketPath);
+        Assert.That(await qrexec.CallAsync("work", "@adminvm", "admin.vm.List", []), Does.StartWith("0␀").And.Contain("\nvault class=AppVM state=Halted uuid="));
+        Assert.That(await qrexec.CallAsync("work", "dom0", "mgmt.vm.List", []), Does.Contain("\nvault class=AppVM state=Halted\n"));
+
+        var content = new byte[1 << 20];
+        Random.Shared.NextBytes(content);
+        byte[] sized = [.. "1048576\n"u8, .. content];
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.volume.ImportWithSize+private", sized), Is.EqualTo("0␀"));
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.volume.Info+private", []), Does.Contain("\nsize=1048576\n"));
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.volume.Import+private", content), Is.EqualTo("0␀"));
+        Assert.That(await qrexec.CallAsync("work", "vault", "mgmt.vm.volume.Import+private", content), Is.EqualTo("0␀"), "over the socket");
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.volume.Import+root", []), Does.StartWith("2␀QubesDaemonAccessError␀"));
+
+        Assert.That(await qrexec.CallAsync("vault", "vault", "admin.vm.Start", []), Does.StartWith("2␀QubesDaemonAccessError␀"));
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.Start", []), Is.EqualTo("0␀"));
+        Assert.That(await daemon.StateAsync("vault"), Is.EqualTo("Running"));
+        Assert.That(await qrexec.CallAsync("work", "vault", "admin.vm.volume.Import+private", content), Does.StartWith("2␀QubesVMNotHaltedError␀"));
     }
 
     [Test]
@@ -201,11 +248,11 @@ internal sealed partial class InstallTests
     // -o: the programs count as up to date, so that a test never builds.
     private string[] MakeWords(params string[] words)
     {
-        if (!File.Exists(Path.Combine(Root, "out/bin/mgmtd")) || !File.Exists(Path.Combine(Root, "out/bin/mgmtctl")))
+        if (new[] { "mgmtd", "mgmtctl", "mgmtd-rpc" }.Any(name => !File.Exists(Path.Combine(Root, "out/bin", name))))
         {
             Requirement.Missing("out/bin is not built: make build");
         }
-        return ["-s", "-C", Root, "-o", "out/bin/mgmtd", "-o", "out/bin/mgmtctl", "DESTDIR=" + _destination, .. words];
+        return ["-s", "-C", Root, "-o", "out/bin/mgmtd", "-o", "out/bin/mgmtctl", "-o", "out/bin/mgmtd-rpc", "DESTDIR=" + _destination, .. words];
     }
 
     private static async Task<(int Status, string Output)> RunAsync(string program, string[] words, string[] withoutVariables)

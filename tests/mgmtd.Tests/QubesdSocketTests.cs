@@ -85,8 +85,12 @@ public sealed class QubesdSocketTests
     private static async Task<(int Status, string Output)> RpcAsync(DaemonProcess daemon, string target, string input, params string[] words)
     {
         using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
-        var program = DaemonProcess.Program();
-        var start = new ProcessStartInfo(program[0], [.. program[1..], "rpc", .. words]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        var program = Path.Combine(Repository.Root, "out/bin/mgmtd-rpc");
+        if (!File.Exists(program))
+        {
+            Requirement.Missing("out/bin/mgmtd-rpc is not built: make build");
+        }
+        var start = new ProcessStartInfo(program, words) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["MGMT_SOCKET"] = daemon.SocketPath;
         start.Environment["QREXEC_REMOTE_DOMAIN"] = "dom0";
         start.Environment["QREXEC_REQUESTED_TARGET"] = target;

@@ -44,6 +44,11 @@ internal sealed partial class StorageCrashTests(string driver, string fileSystem
             await VolumeAsync("Resize", name, $"{s_larger.Length} force");
             await ImportAsync(name, s_larger, withSize: false);
         }
+        await Daemon.OkAsync("mgmt.vm.CreateInPool.TemplateVM", "dom0", "", "name=small label=black pool=crash");
+        await Daemon.OkAsync("mgmt.vm.CreateInPool.AppVM", "dom0", "small", "name=dvm label=red pool=crash");
+        await Daemon.OkAsync("mgmt.vm.property.Set", "dvm", "template_for_dispvms", "True");
+        await Daemon.OkAsync("mgmt.vm.property.Set", "dvm", "kernel", "");
+        await Daemon.OkAsync("mgmt.vm.property.Set", "dvm", "memory", "160");
         await Daemon.OkAsync("mgmt.vm.property.Set", "work", "kernel", "");
         await Daemon.OkAsync("mgmt.vm.property.Set", "work", "memory", "160");
         _pinned = await VolumeAsync("Snapshot", "work", "pin=yes");
@@ -52,6 +57,7 @@ internal sealed partial class StorageCrashTests(string driver, string fileSystem
         _revisions["1"] = new byte[s_larger.Length];
         await Daemon.OkAsync("mgmt.property.Set", "dom0", "default_pool_root", "crash");
         await Daemon.OkAsync("mgmt.property.Set", "dom0", "default_pool_private", "crash");
+        await Daemon.OkAsync("mgmt.property.Set", "dom0", "default_pool_volatile", "crash");
     }
 
     [OneTimeTearDown]

@@ -1,14 +1,8 @@
-using System.Collections.Immutable;
-using System.Globalization;
-
 namespace Mgmt.Api;
 
 /// <summary>Disposable VMs: made for one use, and removed when it is over.</summary>
-public sealed class DisposableCalls(LifecycleServices services, VmMaker maker) : ICallGroup
+public sealed class DisposableCalls(DisposableVms disposables) : ICallGroup
 {
-    private const int LastNumber = 9999;
-    private const int Attempts = 16;
-
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
     [
@@ -33,55 +27,8 @@ public sealed class DisposableCalls(LifecycleServices services, VmMaker maker) :
                 ? new MgmtException(ErrorCode.QubesNotImplementedError, "Preloaded disposables are not built yet")
                 : new MgmtException(ErrorCode.ProtocolError, "the argument is empty or preload");
         }
-        var made = await MakeAsync(Template(call), call.Source, cancellation);
+        var from = call.Target.Class == VmClass.AdminVM ? disposables.DefaultOf(call.State, call.Source) : call.Target;
+        var made = await disposables.CreateAsync(from, call.Source, cancellation);
         return Content.Text(wantsUuid ? $"uuid:{made.Uuid:D}" : made.Name.Value);
-    }
-
-    private VmRecord Template(CallContext call)
-    {
-        var template = call.Target;
-        if (template.Class == VmClass.AdminVM)
-        {
-            var source = Targets.FindVm(call.State, call.Source);
-            template = (source is null ? null : services.Properties.TryReferent(call.State, source, "default_dispvm"))
-                ?? throw new MgmtException(ErrorCode.QubesException, "%s has no default_dispvm to make a disposable from", call.Source);
-        }
-        return template.Property("template_for_dispvms") == "True"
-            ? template
-            : throw new MgmtException(ErrorCode.QubesException, "Refusing to create DispVM out of %s, because template_for_dispvms=False", template.Name.Value);
-    }
-
-    /// <summary>A name that is free; one that somebody else takes at the same moment is followed by another.</summary>
-    private async Task<VmRecord> MakeAsync(VmRecord template, string source, CancellationToken cancellation)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var name = FreeName(services.Store.Current);
-            var blueprint = new VmBlueprint(VmClass.DispVM, name, template.Property("label") ?? "red", template.Name.Value, null, ImmutableDictionary<VolumeName, PoolName>.Empty) { AutoCleanup = true };
-            try
-            {
-                await maker.CreateAsync(blueprint, source, null, cancellation);
-                return services.Vm(name);
-            }
-            catch (MgmtException error) when (error.Code == ErrorCode.QubesVMAlreadyExistsError && attempt < Attempts)
-            {
-                // On to the next number.
-            }
-        }
-    }
-
-    /// <summary>disp and a number: any that is free, so that a name is not soon another's.</summary>
-    private static VmName FreeName(HostState state)
-    {
-        var first = Random.Shared.Next(LastNumber);
-        for (var i = 0; i < LastNumber; i++)
-        {
-            var name = VmName.Parse(string.Create(CultureInfo.InvariantCulture, $"disp{((first + i) % LastNumber) + 1}"));
-            if (state.Find(name) is null)
-            {
-                return name;
-            }
-        }
-        throw new MgmtException(ErrorCode.MgmtBusyError, "There are as many disposables as there can be");
     }
 }

@@ -11,7 +11,7 @@ public sealed class Autostarter(LifecycleServices services, VmStarter starter)
     public Task RunAsync(CancellationToken cancellation)
     {
         var state = services.Store.Current;
-        var due = state.Vms.Values.Where(vm => vm.Status.State == VmState.Halted && vm.Property("autostart") == "True").Select(vm => vm.Name);
+        var due = state.Vms.Values.Where(vm => vm.Status.State == VmState.Halted && vm.Property("autostart") == "True" && !DisposableCleaner.IsOver(vm)).Select(vm => vm.Name);
         // Whoever is first also starts its netvm; the netvm's gate makes the others wait for it.
         return Parallel.ForEachAsync(due, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (name, token) =>
         {

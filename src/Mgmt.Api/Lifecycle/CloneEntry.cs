@@ -7,7 +7,7 @@ namespace Mgmt.Api;
 internal static class CloneEntry
 {
     /// <summary>What is a VM's own and never its copy's; qid and uuid are no entries of the property table.</summary>
-    private static readonly string[] OwnProperties = ["mac", "ip", "installed_by_rpm"];
+    private static readonly string[] OwnProperties = ["mac", "ip", "installed_by_rpm", "auto_cleanup"];
 
     /// <summary>ERRORS: QubesVMAlreadyExistsError, QubesVMNotFoundError; MgmtBusyError when the source's volumes are not those that were copied.</summary>
     internal static void Write(

@@ -6,7 +6,7 @@ namespace Mgmt.Api;
 
 /// <summary>
 /// Removes disposable VMs with <c>auto_cleanup</c> once their run is over, or could not begin; also those whose end no daemon saw, and those that an
-/// earlier daemon made and nobody started. One that cannot be removed, because something names it, is logged and stays.
+/// earlier daemon made and nobody started. One that something names is logged, and goes when nothing does any more.
 /// </summary>
 public sealed class DisposableCleaner
 {
@@ -15,6 +15,8 @@ public sealed class DisposableCleaner
 
     // At most one entry per VM; the channel only says that there is something.
     private readonly ConcurrentDictionary<VmName, byte> _due = new();
+    // Those that could not be removed, tried again when a property changes or a VM goes.
+    private readonly ConcurrentDictionary<VmName, byte> _kept = new();
     private readonly Channel<bool> _wake = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
     /// <summary>To be made before callers are served: what is there unused now, nobody is about to use.</summary>
@@ -53,9 +55,19 @@ public sealed class DisposableCleaner
     /// <summary>Runs on the store's writer: remembers and never waits.</summary>
     private void Look(IReadOnlyList<JournalEntry> committed)
     {
-        foreach (var happened in committed.Select(entry => entry.Event).Where(e => e.Name is "domain-shutdown" or "domain-start-failed"))
+        foreach (var happened in committed.Select(entry => entry.Event))
         {
-            Add(VmName.Parse(happened.Subject));
+            if (happened.Name is "domain-shutdown" or "domain-start-failed")
+            {
+                Add(VmName.Parse(happened.Subject));
+            }
+            else if (!_kept.IsEmpty && MayFree(happened.Name))
+            {
+                foreach (var name in _kept.Keys)
+                {
+                    Add(name);
+                }
+            }
         }
     }
 
@@ -67,13 +79,31 @@ public sealed class DisposableCleaner
 
     private async Task TryRemoveAsync(VmName name, CancellationToken cancellation)
     {
-        if (_services.Store.Current.Find(name) is not { } vm || !IsOver(vm))
+        var state = _services.Store.Current;
+        if (state.Find(name) is not { } vm || !IsOver(vm))
+        {
+            _kept.TryRemove(name, out _);
+            return;
+        }
+        // Tried only once for each reason: an attempt that fails is an event too.
+        if (_kept.ContainsKey(name) && VmMaker.UserOf(state, vm) is not null)
         {
             return;
         }
+        // Before the attempt: what frees it meanwhile is not missed.
+        _kept[name] = 0;
         try
         {
             await _maker.RemoveAsync(name, cancellation);
+            _kept.TryRemove(name, out _);
+        }
+        catch (MgmtException) when (_services.Store.Current.Find(name) is not { } now || !IsOver(now))
+        {
+            // Somebody else removed it, or started it again: then its end is seen once more.
+        }
+        catch (MgmtException error) when (error.Code == ErrorCode.QubesVMInUseError)
+        {
+            Log.DisposableKept(_services.Log, name, error.Message);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
@@ -81,5 +111,8 @@ public sealed class DisposableCleaner
         }
     }
 
-    private static bool IsOver(VmRecord vm) => vm.Class == VmClass.DispVM && vm.Property("auto_cleanup") == "True" && vm.Status.State == VmState.Halted;
+    private static bool MayFree(string happened) =>
+        happened.StartsWith("property-set:", StringComparison.Ordinal) || happened.StartsWith("property-reset:", StringComparison.Ordinal) || happened == "domain-delete";
+
+    internal static bool IsOver(VmRecord vm) => vm.Class == VmClass.DispVM && vm.Property("auto_cleanup") == "True" && vm.Status.State == VmState.Halted;
 }

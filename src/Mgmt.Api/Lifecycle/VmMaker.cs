@@ -170,7 +170,8 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         return null;
     }
 
-    private static string? UserOf(HostState state, VmRecord vm)
+    /// <summary>What keeps a VM from being removed, in words, or null.</summary>
+    internal static string? UserOf(HostState state, VmRecord vm)
     {
         if (vm.Property("installed_by_rpm") == "True")
         {
