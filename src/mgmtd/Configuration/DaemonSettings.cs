@@ -53,6 +53,8 @@ internal sealed record DaemonSettings
 
     internal string? VchanDirectory { get; init; }
 
+    internal ServiceSettings Services { get; init; } = new();
+
     internal bool IsSession => Backend == "qemu:///session";
 
     internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
@@ -95,6 +97,7 @@ internal sealed record DaemonSettings
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
+            Services = ServiceSettings.Read(file),
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();
