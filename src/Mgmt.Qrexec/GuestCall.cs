@@ -26,6 +26,12 @@ public abstract class GuestCall
     /// <summary>Writes to the caller, and waits until it is taken. ERRORS: OperationCanceledException when it is gone, or takes nothing for too long.</summary>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation);
 
+    /// <summary>Whether it will have error output; otherwise the end of that is told at once. Said before <see cref="AcceptAsync"/>.</summary>
+    public bool HasErrors { get; set; }
+
+    /// <summary>Writes to the caller's error output. ERRORS: as for <see cref="WriteAsync"/>.</summary>
+    public abstract ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation);
+
     /// <summary>Writes the last of the output, its end and the exit code. ERRORS: as for <see cref="WriteAsync"/>.</summary>
     public abstract ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation);
 }

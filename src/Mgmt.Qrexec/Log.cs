@@ -16,4 +16,10 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 1103, Level = LogLevel.Error, Message = "incident in {Channel}: it is not served any more")]
     internal static partial void ChannelFailed(ILogger log, string channel, Exception error);
+
+    [LoggerMessage(EventId = 1110, Level = LogLevel.Warning, Message = "service {Path}: did not end when it was asked to, and was killed")]
+    internal static partial void ServiceKilled(ILogger log, string path);
+
+    [LoggerMessage(EventId = 1111, Level = LogLevel.Information, Message = "service {Path}: {Text}")]
+    internal static partial void ServiceSaid(ILogger log, string path, string text);
 }

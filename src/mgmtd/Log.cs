@@ -32,6 +32,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 115, Level = LogLevel.Error, Message = "incident: a call of guest {Vm} failed")]
     internal static partial void GuestCallFailed(ILogger log, string vm, Exception error);
 
+    [LoggerMessage(EventId = 116, Level = LogLevel.Warning, Message = "guest {Vm}: service {Service} could not be carried out: {Reason}")]
+    internal static partial void ServiceFailed(ILogger log, string vm, string service, string reason);
+
     [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "serves {Service} for qrexec on {Path}")]
     internal static partial void ServingQrexec(ILogger log, string service, string path);
 

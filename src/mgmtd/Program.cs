@@ -4,6 +4,7 @@ using Mgmt.Api;
 using Mgmt.Core;
 using Mgmt.Daemon;
 using Mgmt.Policy;
+using Mgmt.Qrexec;
 using Mgmt.State;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -86,11 +87,15 @@ try
     await using var sweeper = new HangupSweeper(clock);
     using var socket = ServerSocket.Open(settings);
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
-    var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, notices, audit, calls, clock);
+    var servicePolicy = new ServicePolicy(gate, store, questions);
+    var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, servicePolicy, notices, audit, calls, clock);
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
     using var vchan = GuestServer.OpenVchan(settings, clock);
-    var guests = new GuestServer(services.Sessions, store, dispatcher, vchan, settings, clock, logs);
     using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
+    var guestServices = new GuestServices(services.Sessions, store, starter, clock);
+    var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
+    var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, new NoDisposables(), settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
+    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, vchan, settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.

@@ -53,7 +53,7 @@ public sealed class VerbTests
     [TestCase("volume info work:root", "pool=default\nvid=a/b\n", "pool\tdefault\nvid\ta/b\n")]
     [TestCase("pool info default", "driver=file\nsize=\n", "driver\tfile\nsize\t\n")]
     [TestCase("pool drivers", "file dir_path revisions_to_keep\nlinux-kernel dir_path\nnull\n", "file\tdir_path revisions_to_keep\nlinux-kernel\tdir_path\nnull\t\n")]
-    [TestCase("calls", "17 method=mgmt.vm.Start source=dom0 target=work age_ms=5\n", "17\tmgmt.vm.Start\tdom0\twork\t5\n")]
+    [TestCase("calls", "17 method=mgmt.vm.Start source=dom0 target=work age_ms=5 via=virtio-serial\n", "17\tmgmt.vm.Start\tdom0\twork\t5\tvirtio-serial\n")]
     [TestCase("agent work osinfo", "{\"id\":\"debian\",\"versions\":[1,2],\"none\":null}", "id\tdebian\nversions.0\t1\nversions.1\t2\nnone\t\n")]
     [TestCase("export-test-host -", "{\"vms\":[]}", "{\"vms\":[]}")]
     public async Task An_answer_is_lines_of_cells_between_tabs(string args, string answer, string text, CancellationToken token)

@@ -7,7 +7,7 @@ namespace Mgmt.Api;
 /// Decides for a qrexec front end, in the place of qrexec's policy daemon. Services that are not management calls by the pure language; management calls as the call
 /// itself will be, so that what is allowed is then delivered here and decided again, with its payload.
 /// </summary>
-public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTable table, PendingQuestions questions, RememberedAnswers remembered, PolicyNotices notices, AuditLog audit, ActiveCalls calls, TimeProvider clock)
+public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTable table, PendingQuestions questions, RememberedAnswers remembered, ServicePolicy services, PolicyNotices notices, AuditLog audit, ActiveCalls calls, TimeProvider clock)
 {
     /// <summary>The answer, lines without a last LF. Ends with the token, when the front end went away.</summary>
     public async Task<string> DecideAsync(FrontEndRequest request, Caller caller, CancellationToken cancellation)
@@ -42,8 +42,8 @@ public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTabl
         {
             return Ask(request, out var verdict) is not null && (verdict.Allowed || verdict.IsAsk);
         }
-        var (decision, directory, _) = policy.Evaluate(Pure(request), null);
-        return decision is PolicyDecision.Allow || (decision is PolicyDecision.Ask ask && ask.Targets.Contains(Name(directory, request.Target), StringComparer.Ordinal));
+        var (decision, directory, _) = policy.Evaluate(ServicePolicy.Pure(request), null);
+        return decision is PolicyDecision.Allow || (decision is PolicyDecision.Ask ask && ask.Targets.Contains(ServicePolicy.Name(directory, request.Target), StringComparer.Ordinal));
     }
 
     private async Task<(string Answer, PolicyVerdict Verdict)> CallAsync(FrontEndRequest request, CancellationToken cancellation)
@@ -118,64 +118,13 @@ public sealed class FrontEndPolicy(PolicyGate policy, StateStore store, CallTabl
 
     private async Task<(string Answer, PolicyVerdict Verdict)> ServiceAsync(FrontEndRequest request, CancellationToken cancellation)
     {
-        var pure = Pure(request);
-        var result = policy.Evaluate(pure, null);
-        var isAsk = result.Decision is PolicyDecision.Ask;
-        string? refusal = null;
-        if (result.Decision is PolicyDecision.Ask ask)
-        {
-            var chosen = request.AssumeYes ? Name(result.Directory, request.Target) : null;
-            if (chosen is null && !request.JustEvaluate)
-            {
-                (chosen, refusal) = await ChooseAsync(request, ask, result.Directory, cancellation);
-            }
-            result = chosen is null ? result : policy.Evaluate(pure, chosen);
-        }
-        var allow = result.Decision as PolicyDecision.Allow;
-        refusal ??= request.JustEvaluate || allow is null ? null : allow.Refused ?? Loopback(request, allow, result.Directory);
-        var allowed = allow is not null && refusal is null;
-        var reason = refusal ?? (isAsk && allowed ? $"allowed by the user {allow!.Rule}" : Reason(result.Decision));
-        var verdict = new PolicyVerdict(allowed, result.Decision.Rule ?? "-", reason, result.Decision.Notify, Question(request), result.StaleSince) { IsAsk = isAsk };
-        return (!allowed ? FrontEndAnswer.Deny : request.JustEvaluate ? FrontEndAnswer.JustAllow : FrontEndAnswer.Allow(request, allow!, result.Directory), verdict);
+        var (verdict, allow, directory) = await services.DecideAsync(request, cancellation);
+        return (!verdict.Allowed ? FrontEndAnswer.Deny : request.JustEvaluate ? FrontEndAnswer.JustAllow : FrontEndAnswer.Allow(request, allow!, directory), verdict);
     }
-
-    /// <summary>What somebody chose, or why nothing; a VM that was replaced meanwhile was not chosen.</summary>
-    private async Task<(string? Chosen, string? Refusal)> ChooseAsync(FrontEndRequest request, PolicyDecision.Ask ask, SnapshotDirectory before, CancellationToken cancellation)
-    {
-        var source = Name(before, request.RequestedSource ?? request.Source);
-        var answer = await questions.AskAsync(new(source, request.Service, request.Argument, ask.Targets, ask.DefaultTarget, ask.Rule ?? "-")
-        {
-            Icons = AskIcons.For(before.State, [source, .. ask.Targets]),
-        }, cancellation);
-        if (answer.Target is not { } chosen)
-        {
-            return (null, answer == AskAnswer.No ? $"{answer.Reason} {ask.Rule}" : answer.Reason);
-        }
-        var subject = new CallQuestion(request.Service, request.Argument, chosen);
-        return AskSubject.Of(before.State, source, subject) == AskSubject.Of(store.Current, source, subject) ? (chosen, null) : (null, "not the VM any more that was asked about");
-    }
-
-    /// <summary>In any spelling: by its UUID a VM would reach itself past qrexec.</summary>
-    private static string? Loopback(FrontEndRequest request, PolicyDecision.Allow allow, SnapshotDirectory directory) =>
-        Name(directory, request.RequestedSource ?? request.Source) == Name(directory, allow.Target) ? "a VM cannot call itself" : null;
-
-    private static string Reason(PolicyDecision decision) => decision switch
-    {
-        PolicyDecision.Deny deny => deny.Message,
-        PolicyDecision.RequestError error => error.Message,
-        PolicyDecision.Allow allow => $"allowed by {allow.Rule}",
-        _ => $"asked for by {decision.Rule}",
-    };
-
-    private static PolicyRequest Pure(FrontEndRequest request) => new(request.Service, request.Argument, request.Source, request.Target) { RequestedSource = request.RequestedSource };
 
     private string Source(FrontEndRequest request) => Targets.CanonicalSource(store.Current, request.Source);
 
-    private static string Name(IDomainDirectory directory, string word) => FrontEndAnswer.IsDom0(word) ? "dom0" : directory.Find(word)?.Name ?? word;
-
-    private static CallQuestion Question(FrontEndRequest request) => new(request.Service, request.Argument[1..], request.Target);
-
-    private static PolicyVerdict Refusal(FrontEndRequest request, string reason) => new(false, "-", reason, false, Question(request), null);
+    private static PolicyVerdict Refusal(FrontEndRequest request, string reason) => new(false, "-", reason, false, ServicePolicy.Question(request), null);
 
     private static bool IsManagementCall(string service) => service.StartsWith("mgmt.", StringComparison.Ordinal) || service.StartsWith("admin.", StringComparison.Ordinal);
 

@@ -16,7 +16,7 @@ public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, S
         new("Status", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
             "How the daemon, the policy, systemd-machined and each VM are.", Status) { Returns = "JSON" },
         new("call.List", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.OneEntry("call"), PayloadRule.None, CallDialects.Mgmt,
-            "The calls in flight.", ListCalls) { Returns = "`<id> method=<method> source=<vm> target=<vm> age_ms=<ms>\\n`" },
+            "The calls in flight.", ListCalls) { Returns = "`<id> method=<method> source=<vm> target=<vm> age_ms=<ms> via=<channel>\\n`" },
         new("call.Cancel", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, ArgumentRule.Required("call"), PayloadRule.None, CallDialects.Mgmt,
             "Ends a call in flight that changes nothing or only waits.", Cancel),
         new("host.Export", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
@@ -69,5 +69,5 @@ public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, S
         ?? throw new MgmtException(ErrorCode.QubesValueError, "No call %s is in flight", text);
 
     private string Line(ActiveCall call) => string.Create(CultureInfo.InvariantCulture,
-        $"{call.Context.Id} method={call.Context.Request.Method} source={call.Context.Source} target={call.Context.Target?.Name.Value ?? call.Context.Request.Destination} age_ms={(long)calls.Age(call).TotalMilliseconds}");
+        $"{call.Id} method={call.Request.Method} source={call.Context?.Source ?? call.Request.Source} target={call.Target} age_ms={(long)calls.Age(call).TotalMilliseconds} via={call.Caller.Via ?? "socket"}");
 }

@@ -9,7 +9,7 @@ public sealed class ActiveCalls(TimeProvider clock)
     private long _last;
 
     /// <summary>What is in flight now, oldest first.</summary>
-    public IEnumerable<ActiveCall> List => _calls.Values.OrderBy(call => call.Context.Id);
+    public IEnumerable<ActiveCall> List => _calls.Values.OrderBy(call => call.Id);
 
     /// <summary>How many.</summary>
     public int Count => _calls.Count;
@@ -18,10 +18,15 @@ public sealed class ActiveCalls(TimeProvider clock)
     public long NextId() => Interlocked.Increment(ref _last);
 
     /// <summary>Enters a call; disposing takes it out.</summary>
-    public ActiveCall Enter(CallContext context, CancellationToken daemon)
+    public ActiveCall Enter(CallContext context, CancellationToken daemon) =>
+        Enter(new(this, context.Id, context.Request, context.Caller, clock.GetTimestamp(), daemon) { Context = context });
+
+    /// <summary>Enters a service that a guest calls, which may be cancelled at any time; disposing takes it out.</summary>
+    public ActiveCall Enter(long id, CallRequest request, Caller caller, CancellationToken daemon) => Enter(new(this, id, request, caller, clock.GetTimestamp(), daemon));
+
+    private ActiveCall Enter(ActiveCall call)
     {
-        var call = new ActiveCall(this, context, clock.GetTimestamp(), daemon);
-        _calls[context.Id] = call;
+        _calls[call.Id] = call;
         return call;
     }
 
@@ -39,17 +44,28 @@ public sealed class ActiveCall : IDisposable
     private const int Acting = 0, Asking = 1, GivenUp = 2;
     private readonly CancellationTokenSource _cancel;
     private int _stage;
+    private volatile string? _target;
 
-    internal ActiveCall(ActiveCalls owner, CallContext context, long began, CancellationToken daemon)
+    internal ActiveCall(ActiveCalls owner, long id, CallRequest request, Caller caller, long began, CancellationToken daemon)
     {
-        _owner = owner;
-        Context = context;
-        Began = began;
+        (_owner, Id, Request, Caller, Began) = (owner, id, request, caller, began);
         _cancel = CancellationTokenSource.CreateLinkedTokenSource(daemon);
     }
 
-    /// <summary>The call.</summary>
-    public CallContext Context { get; }
+    /// <summary>The number of the call since the daemon started.</summary>
+    public long Id { get; }
+
+    /// <summary>The header.</summary>
+    public CallRequest Request { get; }
+
+    /// <summary>Who calls.</summary>
+    public Caller Caller { get; }
+
+    /// <summary>The management call; null for a service.</summary>
+    public CallContext? Context { get; internal init; }
+
+    /// <summary>Where it went by now, or what the caller asked for.</summary>
+    public string Target => Context?.Target?.Name.Value ?? _target ?? Request.Destination;
 
     /// <summary>When it began.</summary>
     public long Began { get; }
@@ -57,8 +73,8 @@ public sealed class ActiveCall : IDisposable
     /// <summary>Ends when it is to stop. A change that only waits for nobody is given no such token.</summary>
     public CancellationToken Token => _cancel.Token;
 
-    /// <summary>Whether a caller may have it cancelled: reads and streams, and changes that say so.</summary>
-    public bool IsCancellable => Context.Row.Access == CallAccess.Read || Context.Row.IsCancellable;
+    /// <summary>Whether a caller may have it cancelled: reads, streams and services, and changes that say so.</summary>
+    public bool IsCancellable => Context is null || Context.Row.Access == CallAccess.Read || Context.Row.IsCancellable;
 
     /// <summary>Whether somebody asked for its end.</summary>
     public bool WasCancelled { get; private set; }
@@ -77,6 +93,9 @@ public sealed class ActiveCall : IDisposable
         }
         Token.ThrowIfCancellationRequested();
     }
+
+    /// <summary>A service was sent there.</summary>
+    public void GoesTo(string target) => _target = target;
 
     /// <summary>Asks for its end; false when it cannot be cancelled.</summary>
     public bool Cancel()
@@ -100,7 +119,7 @@ public sealed class ActiveCall : IDisposable
     /// <summary>Takes it out.</summary>
     public void Dispose()
     {
-        _owner.Leave(Context.Id);
+        _owner.Leave(Id);
         _cancel.Dispose();
     }
 }

@@ -36,6 +36,9 @@ public sealed class PolicyNotices : IAsyncDisposable
         }
     }
 
+    /// <summary>The same for a service that a guest calls.</summary>
+    public void Tell(CallRequest request, PolicyVerdict verdict) => Tell(request.Source, request.Destination, request.Method, verdict);
+
     /// <summary>The same for what is no call of ours. Everything is printable ASCII.</summary>
     internal void Tell(string source, string target, string service, PolicyVerdict verdict)
     {

@@ -56,6 +56,28 @@ public sealed class GuestCommand : IDataEvents
         }
     }
 
+    /// <summary>
+    /// Waits until an agent is there: announces that the host has connected, which an agent answers with an announcement of its own, as it makes one when it opens the port. ERRORS: IOException.
+    /// </summary>
+    public static async Task AwaitAgentAsync(Stream port, CancellationToken cancellation)
+    {
+        var announcement = new ArrayBufferWriter<byte>(64);
+        DataWriter.WritePreamble(announcement, PortNonce.None);
+        var expected = announcement.WrittenMemory;
+        await port.WriteAsync(expected, cancellation);
+        var last = new byte[expected.Length];
+        var one = new byte[1];
+        while (!last.AsSpan().SequenceEqual(expected.Span))
+        {
+            if (await port.ReadAsync(one, cancellation) == 0)
+            {
+                throw new IOException("the VM's process closed the port");
+            }
+            last.AsSpan(1).CopyTo(last);
+            last[^1] = one[0];
+        }
+    }
+
     void IDataEvents.Greeted(int version)
     {
         if (version < PortProtocol.OldestVersion)

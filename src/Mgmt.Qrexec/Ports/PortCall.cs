@@ -50,6 +50,9 @@ internal sealed class PortCall : GuestCall
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
         SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
 
+    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
+        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
+
     public override ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation) => LastAsync(to =>
     {
         DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength);

@@ -59,12 +59,19 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
         SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, DataProtocol.MaxBody(_version)), cancellation);
 
+    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
+        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, DataProtocol.MaxBody(_version)), cancellation);
+
     public override async ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation)
     {
         await SendAsync(to =>
         {
             DataWriter.Write(to, MessageType.DataStdout, output.Span, DataProtocol.MaxBody(_version));
             DataWriter.WriteEnd(to, MessageType.DataStdout);
+            if (HasErrors)
+            {
+                DataWriter.WriteEnd(to, MessageType.DataStderr);
+            }
             DataWriter.WriteExitCode(to, exitCode);
         }, cancellation);
         Volatile.Write(ref _isFinished, true);
@@ -129,8 +136,10 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         await SendAsync(to =>
         {
             new Hello(Hello.Newest).Write(to);
-            // Nothing here has a standard error.
-            DataWriter.WriteEnd(to, MessageType.DataStderr);
+            if (!HasErrors)
+            {
+                DataWriter.WriteEnd(to, MessageType.DataStderr);
+            }
         }, cancellation);
     }
 

@@ -6,7 +6,7 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>calls: what the daemon is busy with.</summary>
 internal static class CallsVerb
 {
-    private static readonly string[] Columns = ["id", "method", "source", "target", "age_ms"];
+    private static readonly string[] Columns = ["id", "method", "source", "target", "age_ms", "via"];
 
     public static Command Create(CommandLine cli)
     {
@@ -24,6 +24,6 @@ internal static class CallsVerb
         });
     }
 
-    /// <summary>SHAPE: <c>ID method=… source=… target=… age_ms=N</c>.</summary>
+    /// <summary>SHAPE: <c>ID method=… source=… target=… age_ms=N via=CHANNEL</c>.</summary>
     private static object?[] Row(IReadOnlyList<KeyValuePair<string, string>> words) => [words[0].Key, .. Columns[1..].Select(words.Find)];
 }

@@ -61,6 +61,8 @@ internal sealed record DaemonSettings
 
     internal string? VchanDirectory { get; init; }
 
+    internal ServiceSettings Services { get; init; } = new();
+
     internal bool IsSession => Backend == "qemu:///session";
 
     internal bool IsTest => Backend.StartsWith("test:", StringComparison.Ordinal);
@@ -107,6 +109,7 @@ internal sealed record DaemonSettings
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
             QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
+            Services = ServiceSettings.Read(file),
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();

@@ -11,7 +11,7 @@ namespace Mgmt.Daemon;
 /// Serves the calls of one VM. Who calls is the VM whose process holds the channel; what it says of itself is written down and no more. A management call goes the way of a call on the
 /// socket; a denial ends with exit code 126 and no output. SOURCE: docs/guest-channels.md, "What a management call gets".
 /// </summary>
-internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Dispatcher dispatcher, DaemonSettings settings, TimeProvider clock, ILogger<GuestCalls> log) : IGuestCallHandler
+internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Dispatcher dispatcher, ServiceCalls services, DaemonSettings settings, TimeProvider clock, ILogger<GuestCalls> log) : IGuestCallHandler
 {
     private int _inFlight;
 
@@ -40,6 +40,11 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
     {
         var request = GuestRequest.Of(call.Request, vm);
         var who = caller with { Via = call.Transport };
+        if (call.Request.IsWellFormed && count <= maxInFlight && !GuestRequest.IsManagementCall(request))
+        {
+            await services.ServeAsync(call, vm, request, who, cancellation);
+            return;
+        }
         var session = dispatcher.Open(request, who);
         if (Refusal(call.Request, request, count) is { } refusal)
         {
@@ -103,8 +108,7 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         {
             return new(ErrorCode.PermissionDenied, "A management call is not relayed: %s calls for itself only", vm.Value);
         }
-        // Calls from VM to VM and services of the host begin here.
-        return GuestRequest.IsManagementCall(request) ? null : new(ErrorCode.PermissionDenied, "%s is no management call", request.Method);
+        return null;
     }
 
     /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>

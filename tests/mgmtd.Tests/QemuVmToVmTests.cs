@@ -1,0 +1,56 @@
+using Mgmt.Testing;
+
+namespace Mgmt.Daemon.Tests;
+
+/// <summary>Two real guests: one calls a service in the other.</summary>
+public sealed class QemuVmToVmTests
+{
+    private const string Rules = GuestConsole.Policy + """
+        test.Absent * work late allow user=root
+        test.Run * work keeper allow user=root
+        test.Redirected * work @default allow target=keeper user=root
+        * * work @anyvm deny notify=no
+
+        """;
+
+    private QemuDaemon _qemu = null!;
+    private GuestConsole _guest = null!;
+
+    [OneTimeSetUp]
+    public async Task Start()
+    {
+        _qemu = await QemuDaemon.StartAsync(new()
+        {
+            Backend = "qemu:///system", Config = """{ "machined": false }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
+        });
+        _guest = await GuestConsole.StartAsync(_qemu, "work");
+        var keeper = await GuestConsole.StartAsync(_qemu, "keeper");
+        await keeper.OkAsync("mkdir -p /run/qubes-rpc; cd /run/qubes-rpc; printf '#!/bin/sh\\nexec cat\\n' >test.Run; chmod 755 test.Run; ln -s test.Run test.Redirected");
+        await _qemu.MakeVmAsync("late");
+    }
+
+    [OneTimeTearDown]
+    public async Task Stop()
+    {
+        if (_qemu is not null)
+        {
+            await _qemu.DisposeAsync();
+        }
+    }
+
+    [Test]
+    public async Task A_file_goes_to_another_vm_and_comes_back_where_the_policy_lets_it()
+    {
+        await _guest.OkAsync("head -c 300000 /dev/urandom >/tmp/sent; qrexec-client-vm keeper test.Run </tmp/sent >/tmp/back && cmp /tmp/sent /tmp/back");
+        await _guest.OkAsync("qrexec-client-vm @default test.Redirected </tmp/sent >/tmp/back && cmp /tmp/sent /tmp/back");
+        Assert.That((await _guest.RunAsync("qrexec-client-vm keeper test.Denied </dev/null")).Code, Is.EqualTo(126));
+        Assert.That(_qemu.Process.Audit("test.Run").Select(line => line.GetProperty("outcome").GetString()), Is.EqualTo(new[] { "stream", "exit 0" }));
+    }
+
+    [Test]
+    public async Task A_target_is_started_for_a_call()
+    {
+        Assert.That((await _guest.RunAsync("qrexec-client-vm late test.Absent </dev/null")).Code, Is.EqualTo(127));
+        Assert.That(await _qemu.Process.StateAsync("late"), Is.EqualTo("Running"));
+    }
+}

@@ -1,0 +1,143 @@
+using System.Net.Sockets;
+using System.Text;
+using Mgmt.Testing;
+
+namespace Mgmt.Daemon.Tests;
+
+/// <summary>An agent of Qubes OS in a VM, scripted, on a directory of vchan sockets: it makes calls, any number at once.</summary>
+internal sealed class ScriptedAgent : IDisposable
+{
+    private readonly string _directory;
+    private readonly string _qid;
+    private readonly List<Socket> _sockets = [];
+    private Socket? _control;
+
+    private ScriptedAgent(string directory, string qid) => (_directory, _qid) = (directory, qid);
+
+    /// <summary>Begins with a daemon that serves the directory, of a VM that runs.</summary>
+    internal static async Task<ScriptedAgent> StartAsync(DaemonProcess daemon, string directory, string vm)
+    {
+        var agent = new ScriptedAgent(directory, (await daemon.OkAsync("mgmt.vm.property.Get", vm, "qid")).Split(' ')[^1]);
+        agent._control = await agent.AcceptAsync(agent.Listen(512));
+        await SayAsync(agent._control, Hello);
+        Assert.That(await HearAsync(agent._control, 12), Is.EqualTo(Hello));
+        return agent;
+    }
+
+    /// <summary>Calls; null when it is refused.</summary>
+    internal async Task<Call?> CallAsync(string target, string service, uint port)
+    {
+        var server = Listen(port);
+        await SayAsync(_control!, Message(0x213, [.. new byte[64], .. Field(target, 64), .. Field("SOCKET" + port, 32), .. Encoding.ASCII.GetBytes(service + "\0")]));
+        var header = await HearAsync(_control!, 8);
+        var body = await HearAsync(_control!, BitConverter.ToInt32(header, 4));
+        if (BitConverter.ToUInt32(header) == 0x203)
+        {
+            return null;
+        }
+        Assert.That((BitConverter.ToUInt32(header), BitConverter.ToUInt32(body, 4)), Is.EqualTo((0x202u, port)));
+        var data = await AcceptAsync(server);
+        await SayAsync(data, Hello);
+        Assert.That(await HearAsync(data, 12), Is.EqualTo(Hello));
+        return new(data);
+    }
+
+    public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
+
+    private static byte[] Hello => Message(0x300, 4, 0, 0, 0);
+
+    private Socket Listen(uint port)
+    {
+        var path = Path.Combine(_directory, $"vchan.{_qid}.0.{port}.sock");
+        File.Delete(path);
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _sockets.Add(listener);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(1);
+        return listener;
+    }
+
+    private async Task<Socket> AcceptAsync(Socket listener)
+    {
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        var socket = await listener.AcceptAsync(limit.Token);
+        _sockets.Add(socket);
+        return socket;
+    }
+
+    private static byte[] Message(uint type, params byte[] body) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(body.Length), .. body];
+
+    private static byte[] Field(string text, int size)
+    {
+        var field = new byte[size];
+        Encoding.ASCII.GetBytes(text, field);
+        return field;
+    }
+
+    private static async Task SayAsync(Socket socket, byte[] bytes) => await socket.SendAsync(bytes, SocketFlags.None, CancellationToken.None);
+
+    private static async Task<byte[]> HearAsync(Socket socket, int length)
+    {
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        var bytes = new byte[length];
+        for (var filled = 0; filled < length;)
+        {
+            var read = await socket.ReceiveAsync(bytes.AsMemory(filled), limit.Token);
+            Assert.That(read, Is.Positive, "the channel ended");
+            filled += read;
+        }
+        return bytes;
+    }
+
+    /// <summary>A call that was accepted.</summary>
+    internal sealed class Call(Socket data)
+    {
+        private readonly StringBuilder _output = new();
+        private readonly StringBuilder _errors = new();
+
+        internal Task SayAsync(string text) => ScriptedAgent.SayAsync(data, Message(0x190, Encoding.Latin1.GetBytes(text)));
+
+        /// <summary>Waits for the first output, which is not the last of it.</summary>
+        internal async Task<string> HearAsync()
+        {
+            while (_output.Length == 0)
+            {
+                Assert.That(await TakeAsync(), Is.Null, "it ended");
+            }
+            return _output.ToString();
+        }
+
+        internal void Close() => data.Dispose();
+
+        /// <summary>Ends the input and waits for the end.</summary>
+        internal async Task<(int Code, string Output, string Errors)> EndAsync()
+        {
+            await SayAsync("");
+            return await EndedAsync();
+        }
+
+        /// <summary>Waits for the end.</summary>
+        internal async Task<(int Code, string Output, string Errors)> EndedAsync()
+        {
+            while (true)
+            {
+                if (await TakeAsync() is { } code)
+                {
+                    return (code, _output.ToString(), _errors.ToString());
+                }
+            }
+        }
+
+        private async Task<int?> TakeAsync()
+        {
+            var header = await ScriptedAgent.HearAsync(data, 8);
+            var body = await ScriptedAgent.HearAsync(data, BitConverter.ToInt32(header, 4));
+            if (header[0] == 0x93)
+            {
+                return BitConverter.ToInt32(body);
+            }
+            (header[0] == 0x91 ? _output : _errors).Append(Encoding.Latin1.GetString(body));
+            return null;
+        }
+    }
+}
