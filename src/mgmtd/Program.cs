@@ -94,7 +94,7 @@ try
     using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
     var guestServices = new GuestServices(services.Sessions, store, starter, clock);
     var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
-    var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, new NoDisposables(), settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
+    var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, disposables, store, settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
     var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, vchan, settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 

@@ -8,6 +8,7 @@ public sealed class QemuVmToVmTests
     private const string Rules = GuestConsole.Policy + """
         test.Absent * work late allow user=root
         test.Run * work keeper allow user=root
+        test.Once * work @dispvm allow user=root
         test.Redirected * work @default allow target=keeper user=root
         * * work @anyvm deny notify=no
 
@@ -27,6 +28,8 @@ public sealed class QemuVmToVmTests
         var keeper = await GuestConsole.StartAsync(_qemu, "keeper");
         await keeper.OkAsync("mkdir -p /run/qubes-rpc; cd /run/qubes-rpc; printf '#!/bin/sh\\nexec cat\\n' >test.Run; chmod 755 test.Run; ln -s test.Run test.Redirected");
         await _qemu.MakeVmAsync("late");
+        await _qemu.Process.OkAsync("mgmt.vm.property.Set", "late", "template_for_dispvms", "True");
+        await _qemu.Process.OkAsync("mgmt.vm.property.Set", "work", "default_dispvm", "late");
     }
 
     [OneTimeTearDown]
@@ -52,5 +55,16 @@ public sealed class QemuVmToVmTests
     {
         Assert.That((await _guest.RunAsync("qrexec-client-vm late test.Absent </dev/null")).Code, Is.EqualTo(127));
         Assert.That(await _qemu.Process.StateAsync("late"), Is.EqualTo("Running"));
+    }
+
+    [Test]
+    public async Task A_disposable_is_made_for_a_call_and_gone_after_it()
+    {
+        await using var events = await _qemu.Process.EventsAsync("since=now\nevent=domain-add\nevent=domain-delete\nevent=domain-start");
+        // The service is not in the template: the disposable was started and asked.
+        Assert.That((await _guest.RunAsync("qrexec-client-vm @dispvm test.Once </dev/null")).Code, Is.EqualTo(127));
+        var seen = await QemuDaemon.UntilAsync(events, e => e.Name == "domain-delete");
+        Assert.That(seen.Select(e => e.Name), Is.EqualTo(new[] { "domain-add", "domain-start", "domain-delete" }));
+        Assert.That(await _qemu.Process.OkAsync("mgmt.vm.List"), Does.Not.Contain("class=DispVM"));
     }
 }

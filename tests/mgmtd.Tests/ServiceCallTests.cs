@@ -38,7 +38,7 @@ public sealed class ServiceCallTests
         {
             Config = $$"""
                 { "vchan-dir": "{{_directory}}/vchan", "service-dirs": ["{{_directory}}/rpc2", "{{_directory}}/rpc"], "service-config-dirs": ["{{_directory}}/config"],
-                  "service-calls": 2, "service-calls-per-vm": 3 }
+                  "service-user": "root", "service-errors": "caller", "service-calls": 2, "service-calls-per-vm": 3 }
                 """,
             Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
         });

@@ -26,7 +26,7 @@ public sealed class HostServices(HostServiceOptions options, TimeProvider clock,
                 {
                     case FileKind.Program:
                         var config = Config(names);
-                        return new ProgramService(path, request, config.ForceUser is { } user ? UserOf(path, user) : null, options, clock, log);
+                        return new ProgramService(path, request, (config.ForceUser ?? options.User) is { } user ? UserOf(path, user) : null, options, clock, log);
                     case FileKind.Socket:
                         return new SocketService(path, request, Config(names));
                     case FileKind.Unusable:
@@ -73,6 +73,9 @@ public sealed record HostServiceOptions
 
     /// <summary>Directories of their configuration.</summary>
     public IReadOnlyList<string> ConfigDirectories { get; init; } = ["/run/qubes/rpc-config", "/usr/local/etc/qubes/rpc-config", "/etc/qubes/rpc-config"];
+
+    /// <summary>The user that programs run as unless their configuration says another; null: the daemon's own.</summary>
+    public string? User { get; init; }
 
     /// <summary>Whether what a program writes to its standard error goes to the caller; otherwise to the log.</summary>
     public bool ErrorsToCaller { get; init; }

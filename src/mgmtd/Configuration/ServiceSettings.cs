@@ -25,7 +25,9 @@ internal sealed record ServiceSettings
             {
                 Directories = file.Texts("service-dirs") ?? usual.Directories,
                 ConfigDirectories = file.Texts("service-config-dirs") ?? usual.ConfigDirectories,
-                ErrorsToCaller = file.OneOf("service-errors", "caller", "log") != "log",
+                // Root only where somebody says so.
+                User = file.Text("service-user") ?? (Environment.IsPrivilegedProcess ? "nobody" : null),
+                ErrorsToCaller = file.OneOf("service-errors", "caller", "log") == "caller",
             },
             PerService = file.Number("service-calls", 1, 10_000) ?? 64,
             PerVm = file.Number("service-calls-per-vm", 1, 1000) ?? 16,

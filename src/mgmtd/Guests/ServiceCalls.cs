@@ -3,6 +3,7 @@ using Mgmt.Api;
 using Mgmt.Core;
 using Mgmt.Policy;
 using Mgmt.Qrexec;
+using Mgmt.State;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
@@ -12,7 +13,7 @@ namespace Mgmt.Daemon;
 /// what cannot be carried out with 125. SOURCE: docs/services.md.
 /// </summary>
 internal sealed class ServiceCalls(
-    ServicePolicy policy, HostServices host, GuestServices guests, IDisposables disposables, ServiceSettings settings, ActiveCalls calls, AuditLog audit, PolicyNotices notices, TimeProvider clock, ILogger<ServiceCalls> log)
+    ServicePolicy policy, HostServices host, GuestServices guests, DisposableVms disposables, StateStore store, ServiceSettings settings, ActiveCalls calls, AuditLog audit, PolicyNotices notices, TimeProvider clock, ILogger<ServiceCalls> log)
 {
     private static readonly TimeSpan GiveUpDeadline = TimeSpan.FromSeconds(5);
     private readonly ServiceLimits _limits = new(settings.PerService, settings.PerVm);
@@ -77,11 +78,11 @@ internal sealed class ServiceCalls(
             call.Active.GoesTo("dom0");
             return new(host.Find(new(call.Request.Method, call.Request.Argument, source, call.Call.Request.Target)), null);
         }
-        var made = call.DispvmTemplate is { } template ? await disposables.CreateAsync(template, cancellation) : null as VmName?;
-        var route = new Route(null, made is { } name ? () => disposables.RemoveAsync(name) : null);
+        var made = call.DispvmTemplate is { } template ? await DisposableAsync(template, call.Vm, cancellation) : null;
+        var route = new Route(null, made is null ? null : () => disposables.EndAsync(made, CancellationToken.None));
         try
         {
-            var target = made ?? call.Target;
+            var target = made?.Name ?? call.Target;
             call.Active.GoesTo(target.Value);
             route.Guest = await guests.OpenAsync(target, call.Vm.Value, $"{call.Allow.User ?? "DEFAULT"}:QUBESRPC {call.ServiceAtTarget} {source}", call.Allow.Autostart || made is not null, cancellation);
             return route;
@@ -92,6 +93,10 @@ internal sealed class ServiceCalls(
             throw;
         }
     }
+
+    /// <summary>For this call alone: it is gone when the call is over.</summary>
+    private Task<VmRecord> DisposableAsync(VmName template, VmName requester, CancellationToken cancellation) => disposables.CreateAsync(
+        store.Current.Find(template) ?? throw new MgmtException(ErrorCode.QubesVMNotFoundError, "No such domain: '%s'", template.Value), requester.Value, cancellation);
 
     private async Task AcceptAsync(GuestCall call, IService? service, CancellationToken cancellation)
     {
