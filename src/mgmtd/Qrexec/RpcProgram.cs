@@ -1,16 +1,19 @@
 using System.Net.Sockets;
 using System.Text;
+using Mgmt.Core;
+using Mgmt.Wire;
 
 namespace Mgmt.Daemon;
 
 // header = SERVICE "+" ARGUMENT SP SOURCE SP ( "name" SP VM / "keyword" SP WORD ) NUL, then standard input to its end
 /// <summary>
 /// A service of qrexec as a program, <c>mgmtd rpc SERVICE [ARGUMENT]</c>, for the services that clients run by their path: standard input becomes the payload, the
-/// reply frame goes to standard output. Source and target come from qrexec's environment.
+/// reply frame goes to standard output. Of a console the frame is taken off: who opens it by qrexec gets the terminal. Source and target come from qrexec's environment.
 /// </summary>
 internal static class RpcProgram
 {
     private const string DefaultSocket = "/run/mgmtd/mgmtd.sock";
+    private const string Terminal = "admin.vm.Console";
     private const string Punctuation = "_.-:@+";
 
     /// <summary>Exit status: 0 with a reply, whatever it says; 1 without; 2 for wrong usage.</summary>
@@ -25,7 +28,7 @@ internal static class RpcProgram
             await using var output = Console.OpenStandardOutput();
             // Both at once: a call that is refused is answered before its data has ended, and then nobody waits for the rest.
             var sending = SendAsync(socket, stream, header);
-            var replied = await ReplyAsync(stream, output);
+            var replied = service == Terminal ? await TerminalAsync(stream, output) : await ReplyAsync(stream, output);
             if (sending.IsCompleted)
             {
                 await sending;
@@ -37,7 +40,7 @@ internal static class RpcProgram
             await Console.Error.WriteLineAsync($"mgmtd-rpc: {error.Message}");
             return 2;
         }
-        catch (Exception error) when (error is SocketException or IOException)
+        catch (Exception error) when (error is SocketException or IOException or MgmtException)
         {
             await Console.Error.WriteLineAsync($"mgmtd-rpc: {error.Message}");
             return 1;
@@ -67,6 +70,23 @@ internal static class RpcProgram
             any = true;
         }
         return any;
+    }
+
+    /// <summary>What is printed, as it is; a refusal goes to standard error.</summary>
+    private static async Task<bool> TerminalAsync(NetworkStream from, Stream to)
+    {
+        var head = new byte[2];
+        if (await from.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false) == head.Length && head is [(byte)'0', 0])
+        {
+            await ReplyAsync(from, to);
+            return true;
+        }
+        using var rest = new MemoryStream();
+        rest.Write(head);
+        await from.CopyToAsync(rest);
+        var refusal = head[0] == '2' ? ((Reply.Failure)ReplyParser.Parse(rest.ToArray())).Message : "no answer";
+        await Console.Error.WriteLineAsync($"mgmtd-rpc: {refusal}");
+        return false;
     }
 
     private static async Task SendAsync(Socket socket, NetworkStream stream, byte[] header)
