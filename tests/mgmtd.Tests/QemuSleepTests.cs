@@ -25,7 +25,7 @@ internal sealed class QemuSleepTests
         await qemu.AgentAsync(Vm, events, "ready");
         Assert.That(await qemu.Process.OkAsync("mgmt.vm.agent.OsInfo", Vm), Does.Contain("mgmt-demo"));
         await qemu.Process.RefusedAsync(ErrorCode.QubesVMNotSuspendedError, "mgmt.vm.Resume", Vm);
-        // Not by Shutdown: a guest that was woken powers down, and QEMU does not end (docs/lifecycle.md).
+        // Not by Shutdown: a guest that was woken cannot power off (docs/lifecycle.md, "Suspending").
         await qemu.Process.OkAsync("mgmt.vm.Kill", Vm);
     }
 }
