@@ -35,6 +35,10 @@ internal sealed class Daemon(MgmtClient client)
     public IAsyncEnumerable<MgmtEvent> EventsAsync(string destination, EventFilter filter, CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.Events", "", destination), filter, cancellationToken);
 
+    /// <summary>What running VMs use: of all, or of one; and the stream's own events.</summary>
+    public IAsyncEnumerable<MgmtEvent> StatsAsync(string destination, CancellationToken cancellationToken) =>
+        client.EventsAsync(Header("mgmt.vm.Stats", "", destination), new EventFilter(), cancellationToken);
+
     /// <summary>The questions of ask rules, and the stream's own events.</summary>
     public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);

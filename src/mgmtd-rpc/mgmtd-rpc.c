@@ -1,7 +1,8 @@
 /*
  * A service of qrexec as a program, for the services that clients run by their path with data on standard input: the link NAME to this program is service
  * NAME, and `mgmtd-rpc NAME [ARGUMENT]` is too. Source and target come from qrexec's environment; standard input becomes the payload, and what mgmtd answers
- * goes to standard output. Exit status: 0 with a reply, whatever it says; 1 without; 2 for wrong usage. MGMT_SOCKET names another socket of mgmtd.
+ * goes to standard output. Of a console the frame is taken off: who opens it by qrexec gets the terminal, and a refusal on standard error. Exit status: 0 with a
+ * reply, whatever it says; 1 without; 2 for wrong usage. MGMT_SOCKET names another socket of mgmtd.
  *
  *     header = SERVICE "+" ARGUMENT SP SOURCE SP ( "name" SP VM / "keyword" SP WORD ) NUL
  */
@@ -16,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define CONSOLE "admin.vm.Console"
 #define DEFAULT_SOCKET "/run/mgmtd/mgmtd.sock"
 
 enum { HEADER_MOST = 4096, PIECE = 65536, OK = 0, NO_REPLY = 1, USAGE = 2 };
@@ -29,6 +31,9 @@ struct flow {
 };
 
 static struct flow s_out, s_in;
+
+/* How much of the frame of a console's reply, "0" and a NUL, is still to be taken off. */
+static int frame_left;
 
 static void say(const char *what, const char *why)
 {
@@ -111,6 +116,52 @@ static void get(struct flow *flow)
     flow->ended = got <= 0;
 }
 
+/* -1 when the reply is no console but a refusal, of which nothing was taken then. */
+static int take_frame_off(void)
+{
+    for (; frame_left > 0 && s_out.at < s_out.end; s_out.at++, frame_left--)
+        if (s_out.bytes[s_out.at] != (frame_left == 2 ? '0' : '\0'))
+            return -1;
+    return 0;
+}
+
+/* exception = "2" NUL type NUL traceback NUL format NUL *( field NUL ): the format with its fields, when all of it is in one piece. */
+static void tell_refusal(void)
+{
+    char *end = s_out.bytes + s_out.end, *format = s_out.bytes, *field, *at;
+    int i;
+
+    while (s_out.end < sizeof s_out.bytes) {
+        ssize_t got = read(s_out.from, s_out.bytes + s_out.end, sizeof s_out.bytes - s_out.end);
+
+        if (got <= 0)
+            break;
+        s_out.end += (size_t)got;
+        end = s_out.bytes + s_out.end;
+    }
+    for (i = 0; i < 3 && format; i++) {
+        format = memchr(format, '\0', (size_t)(end - format));
+        format = format && format + 1 < end ? format + 1 : NULL;
+    }
+    if (s_out.bytes[0] != '2' || end[-1] != '\0' || !format) {
+        say("no answer", "");
+        return;
+    }
+    field = format + strlen(format) + 1;
+    fputs("mgmtd-rpc: ", stderr);
+    for (at = format; *at; at++) {
+        if (at[0] == '%' && at[1] == 's' && field < end) {
+            fputs(field, stderr);
+            field += strlen(field) + 1;
+            at++;
+        } else {
+            fputc(*at, stderr);
+            at += at[0] == '%' && at[1] == '%';
+        }
+    }
+    fputc('\n', stderr);
+}
+
 /* Neither direction waits for the other: a call that is refused is answered before its data has ended, and then nobody waits for the rest. */
 static int carry(int daemon)
 {
@@ -146,10 +197,14 @@ static int carry(int daemon)
             } else {
                 get(&s_out);
                 replied = replied || s_out.end > 0;
+                if (take_frame_off() < 0) {
+                    tell_refusal();
+                    return NO_REPLY;
+                }
             }
         }
     }
-    return replied ? OK : NO_REPLY;
+    return replied && frame_left == 0 ? OK : NO_REPLY;
 }
 
 int main(int argc, char **argv)
@@ -175,5 +230,6 @@ int main(int argc, char **argv)
     if (daemon < 0)
         return NO_REPLY;
     s_in.to = daemon;
+    frame_left = strcmp(name, CONSOLE) == 0 ? 2 : 0;
     return carry(daemon);
 }

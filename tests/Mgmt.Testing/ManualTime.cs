@@ -4,7 +4,9 @@ namespace Mgmt.Testing;
 public sealed class ManualTime : TimeProvider
 {
     private readonly Lock _gate = new();
+    // Guarded by _gate.
     private readonly List<Timer> _timers = [];
+    private TaskCompletionSource _armed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long _ticks;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -38,6 +40,20 @@ public sealed class ManualTime : TimeProvider
                 next.Rearm();
             }
             next.Run();
+        }
+    }
+
+    /// <summary>Ends when somebody waits on this clock: who moves it before that moves it for nobody.</summary>
+    public Task ArmedAsync()
+    {
+        lock (_gate)
+        {
+            if (_timers.Count > 0)
+            {
+                return Task.CompletedTask;
+            }
+            _armed = _armed.Task.IsCompleted ? new(TaskCreationOptions.RunContinuationsAsynchronously) : _armed;
+            return _armed.Task;
         }
     }
 
@@ -83,6 +99,7 @@ public sealed class ManualTime : TimeProvider
                 {
                     Due = time._ticks + dueTime.Ticks;
                     time._timers.Add(this);
+                    time._armed.TrySetResult();
                 }
             }
             return true;

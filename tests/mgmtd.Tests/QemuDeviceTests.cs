@@ -38,7 +38,7 @@ internal sealed class QemuDeviceTests
         var path = Path.Combine(_exported, name);
         await File.WriteAllBytesAsync(path + ".new", new byte[2 << 20]);
         File.Move(path + ".new", path);
-        await QemuDaemon.UntilAsync(events, e => e["device"]?.StartsWith("dom0+file-" + name + ":", StringComparison.Ordinal) == true);
+        await QemuDaemon.UntilAsync(events, e => e["device"]?.StartsWith("dom0:file-" + name + ":", StringComparison.Ordinal) == true);
         return path;
     }
 

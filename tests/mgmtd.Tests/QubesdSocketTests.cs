@@ -63,6 +63,27 @@ public sealed class QubesdSocketTests
         Assert.That(output, Does.StartWith("2␀QubesVolumeNotFoundError␀␀"));
     }
 
+    [Test]
+    public async Task A_console_as_a_program_is_the_bare_terminal()
+    {
+        await using var daemon = await DaemonProcess.StartAsync();
+        Assert.That(await RpcAsync(daemon, "vault", "", "admin.vm.Console"), Is.EqualTo((1, "")), "it is halted");
+        if (await daemon.StateAsync("sys-net") != "Running")
+        {
+            await daemon.OkAsync("admin.vm.Start", "sys-net");
+        }
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        using var process = StartRpc(daemon, "sys-net", "admin.vm.Console");
+        await process.StandardInput.WriteAsync("hello".AsMemory(), limit.Token);
+        await process.StandardInput.FlushAsync(limit.Token);
+        const string Printed = "Console of sys-net\r\nhello";
+        var buffer = new char[Printed.Length];
+        await process.StandardOutput.ReadBlockAsync(buffer, limit.Token);
+        await daemon.OkAsync("admin.vm.Kill", "sys-net");
+        await process.WaitForExitAsync(limit.Token);
+        Assert.That((process.ExitCode, new string(buffer)), Is.EqualTo((0, Printed)));
+    }
+
     [TestCase("work dom0")]
     [TestCase("")]
     [TestCase("work\n")]
@@ -82,9 +103,8 @@ public sealed class QubesdSocketTests
         return Scenario.Text(await DaemonProcess.ReadToEndAsync(socket, limit.Token));
     }
 
-    private static async Task<(int Status, string Output)> RpcAsync(DaemonProcess daemon, string target, string input, params string[] words)
+    private static Process StartRpc(DaemonProcess daemon, string target, params string[] words)
     {
-        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
         var program = Path.Combine(Repository.Root, "out/bin/mgmtd-rpc");
         if (!File.Exists(program))
         {
@@ -94,7 +114,13 @@ public sealed class QubesdSocketTests
         start.Environment["MGMT_SOCKET"] = daemon.SocketPath;
         start.Environment["QREXEC_REMOTE_DOMAIN"] = "dom0";
         start.Environment["QREXEC_REQUESTED_TARGET"] = target;
-        using var process = Process.Start(start)!;
+        return Process.Start(start)!;
+    }
+
+    private static async Task<(int Status, string Output)> RpcAsync(DaemonProcess daemon, string target, string input, params string[] words)
+    {
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        using var process = StartRpc(daemon, target, words);
         var output = new MemoryStream();
         var reading = process.StandardOutput.BaseStream.CopyToAsync(output, limit.Token);
         try

@@ -12,6 +12,7 @@ public sealed class WireTests : DaemonFixture
     {
         ["property"] = "label", ["feature"] = "gui", ["tag"] = "blue", ["label"] = "red", ["pool"] = "default", ["volume"] = "root", ["call"] = "1", ["profile"] = "daily", ["`preload`"] = "preload",
         ["file"] = "30-user", ["service"] = "mgmt.vm.Start", ["question"] = "0123456789abcdef0123456789abcdef", ["template"] = "debian", ["vm"] = "work", ["class"] = "AppVM", ["driver"] = "qcow2", ["`NAME+BYTES`"] = "made+512", ["`wait`, `force` or `force+wait`"] = "wait",
+        ["`BACKEND+PORT`"] = "dom0+sdb", ["port"] = "sdb", ["application"] = "editor", ["program and arguments, encoded"] = "id",
     };
 
     public static IEnumerable<string> Calls => CallGroups.ForReading().Rows.Select(row => row.Name);
@@ -57,7 +58,7 @@ public sealed class WireTests : DaemonFixture
         var row = CallGroups.ForReading().Rows.Single(r => r.Name == name);
         var destination = row.Target == CallTarget.Dom0 ? "dom0" : "nobody-there";
         var argument = row.Argument.Name is { } word ? Arguments[word] : "";
-        foreach (var dialect in new[] { "mgmt.", "admin." })
+        foreach (var dialect in row.Dialects == CallDialects.Own ? [""] : new[] { "mgmt.", "admin." })
         {
             foreach (var (arg, payload) in new[] { (argument, ""), ("", ""), (argument, "x"), ("+", "name=x"), ("no-such-thing", "") })
             {
@@ -78,12 +79,9 @@ public sealed class WireTests : DaemonFixture
         var row = CallGroups.ForReading().Rows.Single(r => r.Name == name);
         var argument = row.Argument is { IsRequired: true, Name: { } word } ? Arguments[word] : "";
         var payload = row.Payload.Kind is PayloadKind.Required or PayloadKind.Stream ? "name=x label=red" : "";
-        foreach (var (dialect, type) in new[] { ("mgmt.", "PermissionDenied"), ("admin.", "QubesDaemonAccessError") })
+        var mgmt = (row.Dialects == CallDialects.Own ? "" : "mgmt.", "PermissionDenied");
+        foreach (var (dialect, type) in row.Dialects == CallDialects.Both ? [mgmt, ("admin.", "QubesDaemonAccessError")] : new[] { mgmt })
         {
-            if (dialect == "admin." && row.Dialects == CallDialects.Mgmt)
-            {
-                continue;
-            }
             var there = Text(await Daemon.CallRawAsync(dialect + name, "vault", argument, payload, "work"));
             var notThere = Text(await Daemon.CallRawAsync(dialect + name, "vaulx", argument, payload, "work"));
             var dom0 = Text(await Daemon.CallRawAsync(dialect + name, "dom0", argument, payload, "work"));

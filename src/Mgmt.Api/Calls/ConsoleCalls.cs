@@ -11,7 +11,7 @@ public sealed class ConsoleCalls(LifecycleServices services) : ICallGroup
     public IEnumerable<CallRow> Rows =>
     [
         // Of the host: whoever has a console may find somebody logged in there.
-        new("vm.Console", CallTarget.Vm, CallAccess.Execute, CallScope.Host, ArgumentRule.None, PayloadRule.Streamed("what is typed"), CallDialects.Mgmt,
+        new("vm.Console", CallTarget.Vm, CallAccess.Execute, CallScope.Host, ArgumentRule.None, PayloadRule.Streamed("what is typed"), CallDialects.Both,
             "The serial console: what a VM printed last, up to 64 KiB, then what it prints, until the caller or the VM ends. One caller at a time.", ConsoleAsync)
             { Returns = "what is printed, as it is", IsDuplex = true, IsCancellable = true },
     ];

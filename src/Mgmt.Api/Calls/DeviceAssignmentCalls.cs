@@ -25,18 +25,18 @@ public sealed class DeviceAssignmentCalls(DeviceAssignments assignments, Propert
         {
             Returns = "`<backend>+<port>:<device id> <key>='<value>' …\\n`", AskedArgument = argument => DeviceArgument.Asked(c, argument),
         },
-        new($"vm.device.{c}.Assign", CallTarget.Vm, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address),
+        new($"vm.device.{c}.Assign", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address),
             PayloadRule.Required("`mode='<mode>' _<option>='<value>' …`"), CallDialects.Both,
             $"Says that a VM is to have a {c} device. Modes: required, auto-attach (the default), ask-to-attach.", (call, token) => AssignAsync(call, c, token))
         {
             AskedArgument = argument => DeviceArgument.Asked(c, argument), MoreQuestions = call => DeviceCalls.SourceQuestions(call, c),
         },
-        new($"vm.device.{c}.Unassign", CallTarget.Vm, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address), PayloadRule.None, CallDialects.Both,
+        new($"vm.device.{c}.Unassign", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address), PayloadRule.None, CallDialects.Both,
             $"Takes that back; what is attached stays.", (call, token) => UnassignAsync(call, c, token))
         {
             AskedArgument = argument => DeviceArgument.Asked(c, argument),
         },
-        new($"vm.device.{c}.Set.assignment", CallTarget.Vm, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address),
+        new($"vm.device.{c}.Set.assignment", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required(Address),
             PayloadRule.Required("`required`, `ask-to-attach` or `auto-attach`"), CallDialects.Both, $"Gives an assignment of a {c} device another mode.", (call, token) => SetModeAsync(call, c, token))
         {
             AskedArgument = argument => DeviceArgument.Asked(c, argument),
@@ -52,6 +52,7 @@ public sealed class DeviceAssignmentCalls(DeviceAssignments assignments, Propert
 
     private async ValueTask<ReadOnlyMemory<byte>> AssignAsync(CallContext call, DeviceClass c, CancellationToken cancellation)
     {
+        DeviceCalls.RefuseHost(call);
         var argument = DeviceArgument.Parse(c, call.Argument);
         var payload = DevicePayload.Parse(call.PayloadText("payload"), argument, call.Target.Name, call.IsMgmt);
         if (payload.Persistent)
@@ -65,12 +66,14 @@ public sealed class DeviceAssignmentCalls(DeviceAssignments assignments, Propert
 
     private async ValueTask<ReadOnlyMemory<byte>> UnassignAsync(CallContext call, DeviceClass c, CancellationToken cancellation)
     {
+        DeviceCalls.RefuseHost(call);
         await assignments.UnassignAsync(call.Target.Name, DeviceArgument.Parse(c, call.Argument).Device, cancellation);
         return Content.Empty;
     }
 
     private async ValueTask<ReadOnlyMemory<byte>> SetModeAsync(CallContext call, DeviceClass c, CancellationToken cancellation)
     {
+        DeviceCalls.RefuseHost(call);
         var mode = DeviceModes.Parse(call.PayloadText("payload"));
         await assignments.SetModeAsync(call.Target.Name, DeviceArgument.Parse(c, call.Argument).Device, mode, cancellation);
         return Content.Empty;

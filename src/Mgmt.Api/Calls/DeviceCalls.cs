@@ -31,13 +31,13 @@ public sealed class DeviceCalls(DeviceOperations operations, DeviceAssignments a
         {
             Returns = "`<backend>+<port>:<device id> <key>='<value>' …\\n`", AskedArgument = argument => DeviceArgument.Asked(c, argument),
         },
-        new($"vm.device.{c}.Attach", CallTarget.Vm, CallAccess.Execute, CallScope.Vm, ArgumentRule.Required(Address),
+        new($"vm.device.{c}.Attach", CallTarget.Any, CallAccess.Execute, CallScope.Vm, ArgumentRule.Required(Address),
             PayloadRule.Optional("`<option>=<value> …`, such as `ro=True persistent=yes`; admin: `_<option>='<value>' …`"), CallDialects.Both,
             $"Gives a running VM a {c} device. With persistent=yes the policy is also asked for Assign, for a volume of a VM for that VM's vm.volume.CloneFrom.", (call, token) => AttachAsync(call, c, token))
         {
             AskedArgument = argument => DeviceArgument.Asked(c, argument), MoreQuestions = call => AttachQuestions(call, c),
         },
-        new($"vm.device.{c}.Detach", CallTarget.Vm, CallAccess.Execute, CallScope.Vm, ArgumentRule.Required(Address), PayloadRule.None, CallDialects.Both,
+        new($"vm.device.{c}.Detach", CallTarget.Any, CallAccess.Execute, CallScope.Vm, ArgumentRule.Required(Address), PayloadRule.None, CallDialects.Both,
             $"Takes a {c} device from a running VM; mgmt: of an assigned one also the assignment, for which the policy is asked for Unassign.", (call, token) => DetachAsync(call, c, token))
         {
             AskedArgument = argument => DeviceArgument.Asked(c, argument), MoreQuestions = call => IsPersistent(call, c) ? Questions(call, c, "Unassign") : [],
@@ -72,6 +72,7 @@ public sealed class DeviceCalls(DeviceOperations operations, DeviceAssignments a
 
     private async ValueTask<ReadOnlyMemory<byte>> AttachAsync(CallContext call, DeviceClass c, CancellationToken cancellation)
     {
+        RefuseHost(call);
         var argument = DeviceArgument.Parse(c, call.Argument);
         var payload = DevicePayload.Parse(call.PayloadText("payload"), argument, call.Target.Name, call.IsMgmt);
         if (payload.Mode is not (null or "manual"))
@@ -101,6 +102,7 @@ public sealed class DeviceCalls(DeviceOperations operations, DeviceAssignments a
 
     private async ValueTask<ReadOnlyMemory<byte>> DetachAsync(CallContext call, DeviceClass c, CancellationToken cancellation)
     {
+        RefuseHost(call);
         var device = DeviceArgument.Parse(c, call.Argument).Device;
         var persistent = IsPersistent(call, c);
         if (!persistent || call.Target.Status.Devices.ContainsKey(device))
@@ -112,6 +114,20 @@ public sealed class DeviceCalls(DeviceOperations operations, DeviceAssignments a
             await assignments.UnassignAsync(call.Target.Name, device, cancellation);
         }
         return Content.Empty;
+    }
+
+    /// <summary>
+    /// dom0 has devices to give and takes none: in mgmt.* the wrong kind of target, in admin.*, whose calls go to any VM, a message that its clients show.
+    /// ERRORS: ProtocolError; admin: QubesException.
+    /// </summary>
+    internal static void RefuseHost(CallContext call)
+    {
+        if (call.Target.Class == VmClass.AdminVM)
+        {
+            throw call.IsMgmt
+                ? new MgmtException(ErrorCode.ProtocolError, "expected destination to not be AdminVM")
+                : new MgmtException(ErrorCode.QubesException, "%s has devices to give and takes none", call.Target.Name.Value);
+        }
     }
 
     private static bool IsAsked(CallContext call, DeviceClass c, DeviceAddress device) =>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Mgmt.State;
 
@@ -94,7 +93,7 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer, Po
         }
         var text = Encoding.ASCII.GetString(bytes);
         var canonical = type == PropertyType.Int
-            ? int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) ? number.ToString(CultureInfo.InvariantCulture) : text
+            ? PropertyParsers.Number(text) is { } number ? PropertyParsers.Number((long)number) : text
             : Parse.TryBoolean(text) is { } truth ? Parse.Text(truth) : text;
         return Values.Argument(call, Encoding.ASCII.GetBytes(canonical));
     }

@@ -25,7 +25,7 @@ internal static class DeviceChanges
         if (change.State.Find(name) is { } vm && vm.Status.Devices.ContainsKey(device))
         {
             change.PutVm(vm with { Status = vm.Status with { Devices = vm.Status.Devices.Remove(device) } });
-            change.Emit(MgmtEvent.Of(name, $"device-detach:{device.Class}", ("port", device.ToString())));
+            change.Emit(MgmtEvent.Of(name, $"device-detach:{device.Class}", ("port", Port(device))));
             change.EmitListChange(device);
         }
     }
@@ -77,6 +77,9 @@ internal static class DeviceChanges
         }
     }
 
-    /// <summary><c>BACKEND+PORT:DEVICE_ID</c>.</summary>
-    internal static string Named(DeviceAddress device, string? deviceId) => $"{device}:{deviceId ?? "*"}";
+    /// <summary><c>BACKEND:PORT</c>, as clients read it from an event.</summary>
+    internal static string Port(DeviceAddress device) => $"{device.Backend}:{device.Port}";
+
+    /// <summary><c>BACKEND:PORT:DEVICE_ID</c>, with <c>*</c> for any id.</summary>
+    internal static string Named(DeviceAddress device, string? deviceId) => $"{Port(device)}:{deviceId ?? "*"}";
 }

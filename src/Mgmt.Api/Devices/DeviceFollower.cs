@@ -32,7 +32,7 @@ public sealed class DeviceFollower(LifecycleServices services)
         var address = change.Device.Address;
         transaction.Emit(change.Added
             ? MgmtEvent.Of(address.Backend, $"device-added:{address.Class}", ("device", DeviceChanges.Named(address, change.Device.DeviceId)))
-            : MgmtEvent.Of(address.Backend, $"device-removed:{address.Class}", ("port", address.ToString())));
+            : MgmtEvent.Of(address.Backend, $"device-removed:{address.Class}", ("port", DeviceChanges.Port(address))));
         transaction.EmitListChange(address);
     }, CancellationToken.None);
 

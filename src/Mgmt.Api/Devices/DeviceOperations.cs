@@ -51,7 +51,7 @@ public sealed class DeviceOperations(LifecycleServices services)
         {
             throw new MgmtException(ErrorCode.QubesVMNotHaltedError, "Can not detach a required device from a non-halted qube: '%s'", name.Value);
         }
-        await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, $"device-pre-detach:{device.Class}", ("port", device.ToString()))), CancellationToken.None);
+        await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, $"device-pre-detach:{device.Class}", ("port", DeviceChanges.Port(device)))), CancellationToken.None);
         await TakeOutAsync(name, attachment);
     }
 

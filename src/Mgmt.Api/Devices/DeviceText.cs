@@ -91,16 +91,8 @@ internal static class DeviceText
         return text.ToString();
     }
 
-    /// <summary>Options as events have them: <c>key='value'</c> between spaces.</summary>
-    internal static string Options(DeviceOptions options)
-    {
-        var text = new StringBuilder();
-        foreach (var (name, value) in options.Pairs)
-        {
-            Add(text, name, value);
-        }
-        return text.ToString().TrimStart();
-    }
+    /// <summary>Options as events have them: <c>{'key': 'value', …}</c>, <c>{}</c> for none.</summary>
+    internal static string Options(DeviceOptions options) => $"{{{string.Join(", ", options.Pairs.Select(pair => $"'{pair.Key}': '{pair.Value}'"))}}}";
 
     private static void Add(StringBuilder text, string key, string value) =>
         text.Append(' ').Append(key).Append("='").Append(value.Replace("'", "\\'", StringComparison.Ordinal)).Append('\'');

@@ -22,7 +22,7 @@ internal static class RpcServiceGenerator
             One file per call, named as the service. `make install` makes of each what a host with qrexec needs in /etc/qubes-rpc:
 
             * `socket=PATH`: a link to that socket. qrexec sends the header and the payload as `mgmtd` reads them.
-            * `program=mgmtd-rpc`: a program, for services that clients of Qubes OS run by their path with data on standard input.
+            * `program=mgmtd-rpc`: a program, for services that clients of Qubes OS run by their path with data on standard input, and for the console, which is the bare terminal.
 
             `rpc-config` becomes /etc/qubes/rpc-config/NAME of each. `qrexec.policy` becomes /etc/qubes/policy.d/90-mgmt.policy: it has qrexec hand every call on
             to `mgmtd`, whose own policy (docs/policy.md) decides. On a host where Qubes' own services stand nothing is installed.

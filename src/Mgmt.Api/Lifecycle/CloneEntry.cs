@@ -48,6 +48,7 @@ internal static class CloneEntry
         {
             change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
         }
+        ServiceTags.Follow(change, vm.Name);
         foreach (var (feature, value) in vm.Features)
         {
             change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-set:" + feature, ("feature", feature), ("value", value)));

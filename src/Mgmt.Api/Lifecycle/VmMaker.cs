@@ -111,6 +111,7 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         {
             change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
         }
+        ServiceTags.Follow(change, vm.Name);
         change.Emit(MgmtEvent.Of(vm.Name, "domain-create-on-disk"));
     }
 

@@ -69,7 +69,12 @@ public sealed class VmWatcher(LifecycleServices services)
             change.SetState(session.Name, VmState.Suspended);
             change.SetAgent(session.Name, AgentState.Suspended);
         }, CancellationToken.None),
-        VmSignal.WokenUp => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-resumed"), CancellationToken.None),
+        VmSignal.WokenUp => services.Store.ApplyAsync(change =>
+        {
+            RunsAgain(change, session.Name, "domain-resumed");
+            // An agent that nobody asked meanwhile was never lost, and so tells of no change.
+            change.SetAgent(session.Name, session.Vm.Agent.State);
+        }, CancellationToken.None),
         VmSignal.DeviceGone gone => DeviceGoneAsync(session.Name, gone.Device),
         VmSignal.GuestShutdown => services.Store.ApplyAsync(change => change.SetState(session.Name, VmState.Halting), CancellationToken.None),
         _ => Task.CompletedTask,

@@ -10,7 +10,7 @@ internal static class PropertyParsers
 
     internal static Func<PropertyScope, string, string> Int(string name, int min, int max) => (_, text) =>
     {
-        if (!int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
+        if (Number(text) is not { } value)
         {
             throw Bad("Failed to parse property value as int: %s takes a decimal number", name);
         }
@@ -63,6 +63,19 @@ internal static class PropertyParsers
     internal static string Pool(PropertyScope scope, string text) => scope.State.Pools.ContainsKey(PoolName.Parse(text))
         ? text
         : throw new MgmtException(ErrorCode.QubesPoolNotFoundError, "No such pool: '%s'", text);
+
+    // number = *space ["+" / "-"] 1*digit *("_" 1*digit) *space
+    /// <summary>A decimal number as clients of Qubes OS may write it, ` +1_000 ` for 1000; null for anything else.</summary>
+    internal static int? Number(string text)
+    {
+        var digits = text.AsSpan().Trim(" \t\n\r\v\f");
+        var isGrouped = digits.Contains('_');
+        if (isGrouped && (digits[0] == '_' || digits[^1] == '_' || digits.Contains("__", StringComparison.Ordinal) || digits is ['+' or '-', '_', ..]))
+        {
+            return null;
+        }
+        return int.TryParse(isGrouped ? digits.ToString().Replace("_", "", StringComparison.Ordinal) : digits, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null;
+    }
 
     internal static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 }

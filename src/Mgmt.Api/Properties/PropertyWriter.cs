@@ -66,6 +66,7 @@ public sealed class PropertyWriter(StateStore store, PropertyTable table)
         else
         {
             change.PutVm(Follow(change.State.Get(vm.Name).WithProperty(definition.Name, value), definition, change.State));
+            ServiceTags.Follow(change, vm.Name, definition.Name);
         }
         events.After(change, value);
         return null;

@@ -1,8 +1,10 @@
 namespace Mgmt.Core;
 
-/// <summary>A tag: letters, digits, <c>_ -</c>; after <c>created-by-</c> and <c>disp-created-by-</c>, which name VMs, also a dot.</summary>
+/// <summary>A tag: letters, digits, <c>_ -</c>; after <c>created-by-</c>, <c>disp-created-by-</c>, <c>guivm-</c> and <c>audiovm-</c>, which name VMs, also a dot.</summary>
 public readonly record struct TagName : IComparable<TagName>
 {
+    private static readonly string[] BeforeVms = ["created-by-", "disp-created-by-", "guivm-", "audiovm-"];
+
     private readonly string? _value;
 
     private TagName(string value) => _value = value;
@@ -17,7 +19,7 @@ public readonly record struct TagName : IComparable<TagName>
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "tag cannot be empty");
         }
-        if (text.Length > 255 || !Charset.IsAll(text, NamesCreator(text) ? Charset.Word : Charset.Tag))
+        if (text.Length > 255 || !Charset.IsAll(text, NamesVm(text) ? Charset.Word : Charset.Tag))
         {
             throw new MgmtException(ErrorCode.QubesInvalidTagError, "disallowed characters");
         }
@@ -27,8 +29,7 @@ public readonly record struct TagName : IComparable<TagName>
     /// <summary>What a VM made by that source is marked with. ERRORS: QubesInvalidTagError.</summary>
     public static TagName CreatedBy(string source) => Parse("created-by-" + source);
 
-    private static bool NamesCreator(string text) =>
-        text.StartsWith("created-by-", StringComparison.Ordinal) || text.StartsWith("disp-created-by-", StringComparison.Ordinal);
+    private static bool NamesVm(string text) => BeforeVms.Any(prefix => text.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <summary>By code point.</summary>
     public int CompareTo(TagName other) => string.CompareOrdinal(Value, other.Value);

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Mgmt.Cli.Verbs;
 
-/// <summary>start, shutdown, kill, pause, unpause</summary>
+/// <summary>start, shutdown, kill, pause, unpause, suspend, resume</summary>
 internal static class PowerVerbs
 {
     public static Command Start(CommandLine cli) =>
@@ -16,6 +16,12 @@ internal static class PowerVerbs
 
     public static Command Unpause(CommandLine cli) =>
         Simple(cli, "unpause", "mgmt.vm.Unpause", "Let the processors of paused VMs run on", ["mgmtctl unpause work"]);
+
+    public static Command Suspend(CommandLine cli) =>
+        Simple(cli, "suspend", "mgmt.vm.Suspend", "Have VMs suspend themselves to memory; one whose agent cannot is paused", ["mgmtctl suspend work"]);
+
+    public static Command Resume(CommandLine cli) =>
+        Simple(cli, "resume", "mgmt.vm.Resume", "Wake suspended VMs, and let paused ones run on", ["mgmtctl resume work"]);
 
     public static Command Shutdown(CommandLine cli)
     {

@@ -46,8 +46,8 @@ public sealed class DeviceCallsTests
         Assert.That(await OkAsync("mgmt.vm.device.block.List", ""), Is.Empty);
         Assert.That(DeviceEvents("vault"), Is.EqualTo(new[]
         {
-            "device-pre-attach:block device=dom0+sdb:0000:0000::b****** options=frontend-dev='data' read-only='yes'",
-            "device-attach:block device=dom0+sdb:0000:0000::b****** options=frontend-dev='data' read-only='yes'", "device-pre-detach:block port=dom0+sdb", "device-detach:block port=dom0+sdb",
+            "device-pre-attach:block device=dom0:sdb:0000:0000::b****** options={'frontend-dev': 'data', 'read-only': 'yes'}",
+            "device-attach:block device=dom0:sdb:0000:0000::b****** options={'frontend-dev': 'data', 'read-only': 'yes'}", "device-pre-detach:block port=dom0:sdb", "device-detach:block port=dom0:sdb",
         }));
         Assert.That(DeviceEvents("dom0"), Is.EqualTo(new[] { "device-list-change:block", "device-list-change:block" }));
     }
@@ -66,7 +66,7 @@ public sealed class DeviceCallsTests
         Assert.That(await RefusalAsync("admin.vm.device.block.Detach", "dom0+sdb"), Is.EqualTo(ErrorCode.QubesVMNotHaltedError));
         await _daemon.KillAsync("vault");
         Assert.That(_daemon.Vm("vault").Status.Devices, Is.Empty);
-        Assert.That(DeviceEvents("vault").TakeLast(2), Is.EqualTo(new[] { "device-detach:block port=dom0+sdb", "device-detach:mic port=dom0+mic" }));
+        Assert.That(DeviceEvents("vault").TakeLast(2), Is.EqualTo(new[] { "device-detach:block port=dom0:sdb", "device-detach:mic port=dom0:mic" }));
         Assert.That(_daemon.Vm("vault").Assignments, Has.Count.EqualTo(3));
     }
 
@@ -138,7 +138,7 @@ public sealed class DeviceCallsTests
         await OkAsync("mgmt.vm.device.block.Assign", "work+private", "mode=auto-attach");
         await _daemon.TextAsync("mgmt.vm.Remove dom0 work");
         Assert.That(_daemon.Vm("vault").Assignments, Is.Empty);
-        Assert.That(DeviceEvents("vault")[^1], Is.EqualTo("device-unassign:block device=work+private:*"));
+        Assert.That(DeviceEvents("vault")[^1], Is.EqualTo("device-unassign:block device=work:private:*"));
     }
 
     [Test]
@@ -177,7 +177,7 @@ public sealed class DeviceCallsTests
         await _daemon.UntilAsync(state => state.Get(Daemon.Name("vault")).Status.Devices.ContainsKey(device.Address));
         _daemon.Test.Devices.PullOut(device.Address);
         await _daemon.UntilAsync(state => state.Get(Daemon.Name("vault")).Status.Devices.IsEmpty);
-        Assert.That(DeviceEvents("dom0").Where(e => e.Contains("sdc", StringComparison.Ordinal)), Is.EqualTo(new[] { "device-added:block device=dom0+sdc:0000:0000::b******", "device-removed:block port=dom0+sdc" }));
+        Assert.That(DeviceEvents("dom0").Where(e => e.Contains("sdc", StringComparison.Ordinal)), Is.EqualTo(new[] { "device-added:block device=dom0:sdc:0000:0000::b******", "device-removed:block port=dom0:sdc" }));
         await stop.CancelAsync();
         await following.WaitAsync(Daemon.Deadline);
     }

@@ -62,13 +62,23 @@ public sealed class DispatcherTests
     [Test]
     public async Task A_value_rule_sees_every_spelling_of_a_value()
     {
-        await using var daemon = await Daemon.OpenAsync(policy: "mgmt.vm.property.Set +debug+True work vault deny\nmgmt.vm.property.Set +debug work vault allow\n");
+        await using var daemon = await Daemon.OpenAsync(policy: """
+            mgmt.vm.property.Set +debug+True work vault deny
+            mgmt.vm.property.Set +memory+1000 work vault deny
+            mgmt.vm.property.Set * work vault allow
+
+            """);
 
         foreach (var truth in (string[])["True", "true", "1", "yes", "ON"])
         {
             Assert.That(await daemon.RefusalAsync("mgmt.vm.property.Set+debug work vault", truth), Is.EqualTo(ErrorCode.PermissionDenied), truth);
         }
+        foreach (var number in (string[])["1000", "+1000", "01000", " 1_000\n", "1_0_0_0"])
+        {
+            Assert.That(await daemon.RefusalAsync("mgmt.vm.property.Set+memory work vault", number), Is.EqualTo(ErrorCode.PermissionDenied), number);
+        }
         Assert.That((await daemon.CallAsync("mgmt.vm.property.Set+debug work vault", "0")).Error, Is.Null);
+        Assert.That((await daemon.CallAsync("mgmt.vm.property.Set+memory work vault", "1_001")).Error, Is.Null);
     }
 
     [Test]

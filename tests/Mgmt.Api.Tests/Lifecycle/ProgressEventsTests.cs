@@ -17,6 +17,7 @@ public sealed class ProgressEventsTests
             events.Report(new(done, 100));
         }
         Assert.That(daemon.Events("work"), Has.Count.EqualTo(1), "time stood still");
+        await clock.ArmedAsync().WaitAsync(DaemonProcess.Deadline);
         clock.Advance(500);
         await CountAsync(daemon, 2);
         events.Report(new(60, 120));
