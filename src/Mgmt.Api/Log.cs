@@ -80,6 +80,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 1040, Level = LogLevel.Error, Message = "{Loop} stopped")]
     internal static partial void LoopFailed(ILogger log, string loop, Exception error);
 
+    [LoggerMessage(EventId = 1071, Level = LogLevel.Information, Message = "pool {Pool} can be used again")]
+    internal static partial void PoolReopened(ILogger log, PoolName pool);
+
     [LoggerMessage(EventId = 1050, Level = LogLevel.Information, Message = "question {Id}, {Source} calls {Service}, asked by {Rule}: {Outcome}")]
     internal static partial void AskEnded(ILogger log, string id, string source, string service, string rule, string outcome);
 

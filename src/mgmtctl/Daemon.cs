@@ -35,6 +35,10 @@ internal sealed class Daemon(MgmtClient client)
     public IAsyncEnumerable<MgmtEvent> EventsAsync(string destination, EventFilter filter, CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.Events", "", destination), filter, cancellationToken);
 
+    /// <summary>A call whose content comes in frames. ERRORS: what the daemon refuses.</summary>
+    public Task<FramedCall> OpenAsync(string method, string argument, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken) =>
+        client.OpenFramedAsync(Header(method, argument, Host), payload, endInput, cancellationToken);
+
     /// <summary>The questions of ask rules, and the stream's own events.</summary>
     public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);

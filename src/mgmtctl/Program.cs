@@ -30,6 +30,7 @@ internal static class Program
             LabelVerb.Create(cli),
             VolumeVerb.Create(cli),
             PoolVerb.Create(cli),
+            MachineVerb.Create(cli),
             PolicyVerb.Create(cli),
             EventsVerb.Create(cli),
             AgentVerb.Create(cli),

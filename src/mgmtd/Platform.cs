@@ -9,9 +9,9 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>The host that a backend URI stands for: what runs VMs, what keeps disks, which VMs a new store starts.</summary>
-internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst)
+internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IHostMachines HostMachines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst)
 {
-    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, test.Drivers, test.Started);
+    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, new TestHostMachines(), test.Drivers, test.Started);
 
     /// <summary>Tries out QEMU and KVM. ERRORS: MgmtUnavailableError with a sentence.</summary>
     internal static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
@@ -29,7 +29,7 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
             new FileReflinkDriver(settings.PoolRoots, logs.CreateLogger<FileReflinkDriver>(), clock),
             new LinuxKernelDriver(settings.PoolRoots, logs.CreateLogger<LinuxKernelDriver>(), clock),
         ];
-        return new(backend, machines, drivers, []);
+        return new(backend, machines, machines.Machines, drivers, []);
     }
 
     /// <summary>What a new store of a real host begins with.</summary>

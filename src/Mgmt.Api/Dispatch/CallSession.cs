@@ -18,6 +18,12 @@ public sealed class CallSession
     /// <summary>Whether the call yields events.</summary>
     public bool IsStream => Context?.Row.IsStream == true;
 
+    /// <summary>Whether the content is sent while it is made.</summary>
+    public bool StreamsContent => Context?.Row.StreamsContent == true;
+
+    /// <summary>Whether the payload is typed by somebody, who may take their time.</summary>
+    public bool IsInteractive => Context?.Row.IsInteractive == true;
+
     /// <summary>Whether the payload is to be handed on as it arrives.</summary>
     public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;
 

@@ -22,6 +22,7 @@ public static class CallGroups
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!), new FeatureCalls(null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!),
+            new MachineCalls(null!, null!), new ImageCalls(null!),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
         ];
         return new CallTable(groups);

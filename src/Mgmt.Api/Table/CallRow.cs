@@ -33,6 +33,12 @@ public sealed record CallRow(
     /// <summary>Whether the call yields events instead of one reply.</summary>
     public bool IsStream { get; init; }
 
+    /// <summary>Whether the content is sent while it is made, in frames (docs/wire.md).</summary>
+    public bool StreamsContent { get; init; }
+
+    /// <summary>Whether the streamed payload is typed by somebody: silence is no fault.</summary>
+    public bool IsInteractive { get; init; }
+
     /// <summary>Whether call.Cancel and a caller that goes away may end it although it changes something (it only waits).</summary>
     public bool IsCancellable { get; init; }
 }

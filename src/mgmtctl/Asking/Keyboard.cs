@@ -23,8 +23,8 @@ internal sealed partial class Keyboard : Stream
 
     private readonly byte[] _before = new byte[TermiosBytes];
 
-    /// <summary>ERRORS: IOException when standard input is no terminal.</summary>
-    public Keyboard()
+    /// <summary><paramref name="raw"/>: every key is a byte, Ctrl-C too, and output is not changed either. ERRORS: IOException when standard input is no terminal.</summary>
+    public Keyboard(bool raw = false)
     {
         if (GetAttributes(Descriptor, _before) != 0)
         {
@@ -32,6 +32,10 @@ internal sealed partial class Keyboard : Stream
         }
         var single = _before.ToArray();
         BitConverter.TryWriteBytes(single.AsSpan(LocalFlags), BitConverter.ToUInt32(single, LocalFlags) & ~(Gathered | Shown));
+        if (raw)
+        {
+            MakeRaw(single);
+        }
         (single[MinTime], single[MinBytes]) = (0, 1);
         SetAttributes(Descriptor, Discarding, single);
     }
@@ -84,6 +88,9 @@ internal sealed partial class Keyboard : Stream
 
     [LibraryImport("libc", EntryPoint = "tcgetattr", SetLastError = true)]
     private static partial int GetAttributes(int descriptor, Span<byte> attributes);
+
+    [LibraryImport("libc", EntryPoint = "cfmakeraw")]
+    private static partial void MakeRaw(Span<byte> attributes);
 
     [LibraryImport("libc", EntryPoint = "tcsetattr", SetLastError = true)]
     private static partial int SetAttributes(int descriptor, int when, ReadOnlySpan<byte> attributes);

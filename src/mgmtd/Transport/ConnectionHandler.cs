@@ -82,10 +82,11 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
 
     private async Task RunAsync(Connection connection, CallSession session, CancellationToken cancellation)
     {
-        var stream = session.StreamsPayload ? connection.PayloadReader(settings.RequestDeadline) : null;
+        var stream = session.StreamsPayload ? connection.PayloadReader(session.IsInteractive ? Timeout.InfiniteTimeSpan : settings.RequestDeadline) : null;
         var sink = session.IsStream ? new SocketEventSink(connection.Socket) : null;
+        var output = session.StreamsContent ? new SocketContentSink(connection.Socket) : null;
         using var gone = new CancellationTokenSource();
-        var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, connection.Socket.HasHungUp), gone.Token);
+        var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, connection.Socket.HasHungUp) { Output = output }, gone.Token);
         CallResult result;
         if (running.IsCompleted)
         {
@@ -101,7 +102,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
                 result = await running;
             }
         }
-        if (result.IsStreamEnd)
+        if (result.IsStreamEnd || output is { HasBegun: true })
         {
             return;
         }
