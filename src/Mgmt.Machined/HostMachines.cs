@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Mgmt.Core;
 
@@ -8,6 +9,10 @@ internal sealed class HostMachines(MachinedClient client, ContainerUnits units, 
 {
     // SIGRTMIN+4 as the C library counts: the kernel's first real-time signal is 32, and the library keeps two.
     private const int PowerOff = 34 + 4;
+
+    // A login prompt whose terminal is gone is started once more by the container's systemd, and sits down on whatever terminal has got that number meanwhile.
+    private static readonly TimeSpan s_settle = TimeSpan.FromSeconds(1);
+    private readonly ConcurrentDictionary<HostMachineName, long> _loginsClosed = new();
 
     public async Task<ImmutableArray<HostMachine>> ListAsync(CancellationToken cancellation) =>
         [.. (await client.ListAsync(cancellation)).SelectMany(Named).DistinctBy(machine => machine.Name).OrderBy(machine => machine.Name)];
@@ -44,18 +49,36 @@ internal sealed class HostMachines(MachinedClient client, ContainerUnits units, 
 
     public async Task<IMachineTerminal> OpenConsoleAsync(HostMachineName name, bool login, CancellationToken cancellation)
     {
+        await SettleAsync(name, cancellation);
         var machine = MachineTarget.Named(name.Value);
-        return new PtyTerminal(login ? await client.OpenLoginAsync(machine, cancellation) : await client.OpenPtyAsync(machine, cancellation), options.HangupGrace, options.HangupGrace, time);
+        return login
+            ? new PtyTerminal(await client.OpenLoginAsync(machine, cancellation), options.HangupGrace, options.HangupGrace, time) { Closed = () => _loginsClosed[name] = time.GetTimestamp() }
+            : new PtyTerminal(await client.OpenPtyAsync(machine, cancellation), options.HangupGrace, options.HangupGrace, time);
     }
 
-    public async Task<IMachineTerminal> OpenShellAsync(HostMachineName name, MachineProgram program, CancellationToken cancellation) =>
-        new PtyTerminal(await client.OpenShellAsync(MachineTarget.Named(name.Value), program, cancellation), TimeSpan.Zero, options.HangupGrace, time);
+    public async Task<IMachineTerminal> OpenShellAsync(HostMachineName name, MachineProgram program, CancellationToken cancellation)
+    {
+        await SettleAsync(name, cancellation);
+        return new PtyTerminal(await client.OpenShellAsync(MachineTarget.Named(name.Value), program, cancellation), TimeSpan.Zero, options.HangupGrace, time);
+    }
 
     public Task CopyFromAsync(HostMachineName name, string pathInside, string hostPath, CancellationToken cancellation) =>
         client.CopyFromAsync(MachineTarget.Named(name.Value), pathInside, hostPath, cancellation);
 
     public Task CopyToAsync(HostMachineName name, string hostPath, string pathInside, CancellationToken cancellation) =>
         client.CopyToAsync(MachineTarget.Named(name.Value), hostPath, pathInside, cancellation);
+
+    private async Task SettleAsync(HostMachineName name, CancellationToken cancellation)
+    {
+        if (_loginsClosed.TryGetValue(name, out var closed))
+        {
+            if (s_settle - time.GetElapsedTime(closed) is { Ticks: > 0 } left)
+            {
+                await Task.Delay(left, time, cancellation);
+            }
+            _loginsClosed.TryRemove(new(name, closed));
+        }
+    }
 
     private static IEnumerable<HostMachine> Named(ListedMachine machine) =>
         HostMachineName.TryParse(machine.Name) is { } name ? [new HostMachine(name, machine.Class, machine.Service)] : [];

@@ -45,6 +45,9 @@ internal sealed class PtyTerminal : IMachineTerminal
     /// <inheritdoc/>
     public string Path { get; }
 
+    /// <summary>Called when it has been closed.</summary>
+    public Action Closed { get; init; } = () => { };
+
     /// <inheritdoc/>
     public bool WasOpened
     {
@@ -101,6 +104,7 @@ internal sealed class PtyTerminal : IMachineTerminal
         _ = Libc.Write(_wake, 1, sizeof(ulong));
         await _ended.Task;
         _file.Dispose();
+        Closed();
         _wake.Dispose();
         _closing.Dispose();
         _room.Dispose();
