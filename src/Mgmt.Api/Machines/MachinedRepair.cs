@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Api;
 
 /// <summary>
-/// Compares what systemd-machined says with what we know, each time it is back and now and then: VMs that are no machines become ones, pools of images are opened, and what
+/// Compares what systemd-machined says with what we know, each time it is back, a VM was started or adopted, and now and then: VMs that are no machines become ones, pools of images are opened, and what
 /// cannot be put right is said in Status. Nothing waits for it: a start places its own VM, and Kill needs no machined. SOURCE: docs/machines.md, "When machined is gone".
 /// </summary>
 public sealed class MachinedRepair(LifecycleServices services, IMachineRegistry registry, IHostMachines machines, ILogger<MachinedRepair> log)
@@ -43,14 +43,16 @@ public sealed class MachinedRepair(LifecycleServices services, IMachineRegistry 
     {
         using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var changed = registry.StatusChanges.WaitToReadAsync(wait.Token).AsTask();
+        var added = services.Sessions.Added.WaitToReadAsync(wait.Token).AsTask();
         var due = Task.Delay(Every, services.Clock, wait.Token);
-        await Task.WhenAny(changed, due);
+        await Task.WhenAny(changed, added, due);
         cancellation.ThrowIfCancellationRequested();
+        services.Sessions.Added.TryRead(out _);
         if (changed.IsCompletedSuccessfully)
         {
             if (!await changed)
             {
-                await due; // the registry tells no more
+                await Task.WhenAny(added, due); // the registry tells no more
             }
             registry.StatusChanges.TryRead(out _);
         }
