@@ -27,10 +27,10 @@ PROGRAMS := out/bin/mgmtd out/bin/mgmtctl
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help deps build run test bench guest generate install uninstall fuzz soak clean FORCE
+.PHONY: help deps build run test bench guest guest-deb generate install uninstall fuzz soak clean FORCE
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## */\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' Makefile | expand -t 12
 
 deps: ## install what is missing of the Debian packages (root, or sudo without a password)
 	@src/mgmtd/packaging/install-packages
@@ -65,6 +65,10 @@ bench: build guest ## the benchmarks
 
 guest: ## the small guest that tests and the demo boot, into out/guest
 	@tests/guest/build-guest out/guest
+
+guest-deb: ## the programs of a guest as a Debian package, into out/guest-deb
+	@$(MAKE) -s -C src/guest OUT='$(CURDIR)/out/guest-programs'
+	@src/guest/make-deb out/guest-programs out/guest-deb "$$(sed -n 's|.*<Version>\(.*\)</Version>.*|\1|p' Directory.Build.props)"
 
 generate: build ## policy/, rpc-services/, docs/calls.md and docs/errors.md, from the call table
 	@out/bin/mgmtd generate .

@@ -62,6 +62,24 @@ internal static partial class Log
     [LoggerMessage(EventId = 1028, Level = LogLevel.Warning, Message = "volume {Vid} in pool {Pool} was left half-made or half-removed, and is removed")]
     internal static partial void LeftoverRemoved(ILogger log, string vid, PoolName pool);
 
+    [LoggerMessage(EventId = 1035, Level = LogLevel.Warning, Message = "pool {Pool}: mended {What}: {Problem}")]
+    internal static partial void Mended(ILogger log, PoolName pool, string what, string problem);
+
+    [LoggerMessage(EventId = 1036, Level = LogLevel.Warning, Message = "pool {Pool}: {Count} findings of its check are left; pool.Check lists them")]
+    internal static partial void FindingsLeft(ILogger log, PoolName pool, int count);
+
+    [LoggerMessage(EventId = 1037, Level = LogLevel.Warning, Message = "pool {Pool} could not be checked")]
+    internal static partial void PoolNotChecked(ILogger log, PoolName pool, Exception error);
+
+    [LoggerMessage(EventId = 1060, Level = LogLevel.Warning, Message = "{Vm} starts without device {Device}: {Reason}")]
+    internal static partial void DeviceNotAttached(ILogger log, VmName vm, DeviceAddress device, string reason);
+
+    [LoggerMessage(EventId = 1061, Level = LogLevel.Warning, Message = "{Vm} has device {Device} attached, which cannot be kept open here")]
+    internal static partial void DeviceNotHeld(ILogger log, VmName vm, DeviceAddress device, Exception error);
+
+    [LoggerMessage(EventId = 1062, Level = LogLevel.Warning, Message = "device {Device} came or went, and what follows from it failed")]
+    internal static partial void DeviceChangeFailed(ILogger log, DeviceAddress device, Exception error);
+
     [LoggerMessage(EventId = 1030, Level = LogLevel.Warning, Message = "policy: {File}:{Line}: {Problem}")]
     internal static partial void PolicyProblem(ILogger log, string file, int line, string problem);
 
@@ -88,6 +106,15 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 1051, Level = LogLevel.Information, Message = "question {Id}: {Outcome}, said {Agent}")]
     internal static partial void Answered(ILogger log, string id, string outcome, string agent);
+
+    [LoggerMessage(EventId = 1060, Level = LogLevel.Debug, Message = "{Vm}: its guest does not say what it is: {Reason}")]
+    internal static partial void GuestSilent(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1061, Level = LogLevel.Information, Message = "{Vm}: the guest's clock was off by {Drift} after it stood still, and was set")]
+    internal static partial void ClockSet(ILogger log, VmName vm, TimeSpan drift);
+
+    [LoggerMessage(EventId = 1062, Level = LogLevel.Warning, Message = "{Vm}: the guest's clock is off by {Drift} after it stood still, and cannot be set: {Reason}")]
+    internal static partial void ClockNotSet(ILogger log, VmName vm, TimeSpan drift, string reason);
 
     [LoggerMessage(EventId = 1052, Level = LogLevel.Warning, Message = "agent {Agent} could not be asked")]
     internal static partial void AgentFailed(ILogger log, string agent, Exception error);

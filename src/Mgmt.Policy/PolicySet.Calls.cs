@@ -8,7 +8,7 @@ public sealed partial class PolicySet
     /// <summary>
     /// Answers whether a management call may be served. `@default`, `@adminvm`, `dom0` and dom0's UUID as the requested
     /// target are dom0; a name no VM has is asked as `@default`. autostart= and user= have no effect, and a VM may call about itself.
-    /// Allocates nothing when a rule allows a call about a VM by its name.
+    /// Allocates nothing when a rule allows a call about a VM by its name. Of a service of Qubes OS, which is served in its target, a redirect to anything but the target is refused.
     /// </summary>
     /// <param name="request">The question; with <see cref="PolicyRequest.ValueArgument"/> the first rule for either argument decides.</param>
     /// <param name="domains">The VMs it is about.</param>
@@ -23,7 +23,7 @@ public sealed partial class PolicySet
             return new CallDecision(false, false, None, valid.Error, true);
         var target = CallTarget(request.Target, valid.Target);
         var order = Find(request, valid.Source, target, domains);
-        return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order], target, domains);
+        return order < 0 ? new CallDecision(false, false, None, "no matching rule found", true) : Decide(_rules[order], target, domains, !Spelling.IsServedInTarget(request.Service));
     }
 
     /// <summary>
@@ -54,11 +54,14 @@ public sealed partial class PolicySet
     internal static string CallTarget(string requested, string valid) =>
         requested.Length == 0 || requested == Spelling.Default || Spelling.IsDom0(requested) ? Spelling.Dom0 : valid;
 
-    private static CallDecision Decide(Rule rule, string target, IDomainDirectory domains)
+    private static CallDecision Decide(Rule rule, string target, IDomainDirectory domains, bool servedHere)
     {
         if (rule.Action == PolicyAction.Deny)
             return new CallDecision(false, false, rule.Text, rule.DeniedText, rule.Notify);
-        if (rule.Redirect is { Kind: not TokenKind.AdminVm } redirect)
+        // A service that is served in its target goes nowhere else, dom0 included.
+        if (!servedHere && rule.Redirect is { } elsewhere && elsewhere.Text != target)
+            return new CallDecision(false, false, rule.Text, $"denied: {rule.Text} redirects to {elsewhere.Text}, and this service is served in its target only", true);
+        if (servedHere && rule.Redirect is { Kind: not TokenKind.AdminVm } redirect)
             return new CallDecision(false, false, rule.Text, $"denied: {rule.Text} redirects to {redirect.Text}, and only dom0 serves management calls", true);
         if (rule.Action == PolicyAction.Ask)
             return new CallDecision(false, true, rule.Text, $"asked for by {rule.Text}", rule.Notify) { YesIsDefault = PreselectsYes(rule, target, domains) };

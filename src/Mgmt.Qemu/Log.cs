@@ -44,6 +44,9 @@ internal static partial class Log
     [LoggerMessage(3013, LogLevel.Warning, "VM {Vm}: what the copy of a disk made in QEMU cannot be removed now")]
     public static partial void CopyRemains(ILogger log, string vm, Exception error);
 
+    [LoggerMessage(3020, LogLevel.Warning, "VM {Vm}: what stood behind a device in QEMU cannot be removed now")]
+    public static partial void DeviceRemains(ILogger log, string vm, Exception error);
+
     [LoggerMessage(3011, LogLevel.Warning, "VM {Vm}: not adopted through its first control socket, trying the second")]
     public static partial void TryingRescue(ILogger log, string vm, Exception error);
 }

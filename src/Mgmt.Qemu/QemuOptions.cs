@@ -16,10 +16,20 @@ public sealed record QemuOptions
     public int UidBase { get; init; } = 1_900_000_000;
     /// <summary>The emulator, a path or a name looked up in PATH.</summary>
     public string QemuBinary { get; init; } = "qemu-system-x86_64";
+    /// <summary>Ports on which a guest calls the host, 0 to 16. SOURCE: docs/guest-channels.md.</summary>
+    public int GuestPorts { get; init; } = 8;
+    /// <summary>Ports on which the host asks a guest to run something, 0 to 8.</summary>
+    public int GuestAgentPorts { get; init; } = 2;
     /// <summary>MiB of translated code a VM keeps under TCG.</summary>
     public int TcgCacheMiB { get; init; } = 64;
     /// <summary>Bytes a second that a snapshot of a running VM copies at most; 0 is no limit.</summary>
     public long CopyBytesPerSecond { get; init; }
+    /// <summary>Places for devices that are attached while a VM runs, PCIe ports; 1 to 24. A USB controller, once there is a USB device, takes one.</summary>
+    public int DevicePorts { get; init; } = 16;
+    /// <summary>What a microphone records from: <c>none</c> (silence) or <c>alsa</c>; empty: VMs have no microphone.</summary>
+    public string AudioBackend { get; init; } = "";
+    /// <summary>For a guest to let go of a device.</summary>
+    public TimeSpan DetachTimeout { get; init; } = TimeSpan.FromSeconds(15);
     /// <summary>For a new process to greet on its control socket.</summary>
     public TimeSpan LaunchTimeout { get; init; } = TimeSpan.FromSeconds(20);
     /// <summary>For one command on the control socket.</summary>

@@ -77,6 +77,9 @@ internal sealed partial class QemuVm
             case "VSERPORT_CHANGE" when found.Text("id") == QemuCommandLine.AgentPortId:
                 _agent.PortChanged(found.IsTrue("open"));
                 break;
+            case "VSERPORT_CHANGE" when !found.IsTrue("open"):
+                _ports.Closed(found.Text("id") ?? "");
+                break;
             // What we asked for is no news.
             case "STOP" when found.Pending.Contains("stop"):
                 _running = false;
@@ -97,6 +100,13 @@ internal sealed partial class QemuVm
                 break;
             case "JOB_STATUS_CHANGE" when found.Text("id") is { } job:
                 _copies.JobChanged(job);
+                break;
+            // virtio devices also tell of a part of theirs that has no id.
+            case "DEVICE_DELETED" when found.Text("device") is { } device:
+                _devices.Deleted(device);
+                break;
+            case "DEVICE_UNPLUG_GUEST_ERROR" when found.Text("device") is { } kept:
+                _devices.Refused(kept);
                 break;
             case "GUEST_PANICKED" when found.Text("action") == "pause" && _running:
                 Halted("guest-panicked");

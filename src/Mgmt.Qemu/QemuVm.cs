@@ -27,9 +27,13 @@ internal sealed partial class QemuVm : IRunningVm
     private readonly ExitWatcher _watcher;
     private readonly GuestAgentSession _agent;
     private readonly DiskCopies _copies;
+    private readonly SerialConsole _console;
+    private readonly QemuPorts _ports;
+    private readonly QemuDeviceSlots _devices;
     // Held while the processors are told to run or to stop.
     private readonly SemaphoreSlim _runGate = new(1, 1);
     private bool _pauseAsked;
+    private readonly Task _repairing;
     private Task _goingOn = Task.CompletedTask;
     private readonly Channel<VmSignal> _signals = Channel.CreateBounded<VmSignal>(
         new BoundedChannelOptions(SignalCapacity) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
@@ -56,7 +60,11 @@ internal sealed partial class QemuVm : IRunningVm
         _agent.Start(maybeOpen: parts.Adopted);
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
+        _console = new SerialConsole(() => _monitor, options.CommandTimeout);
+        _ports = new QemuPorts(parts.Directory, () => _monitor, options.CommandTimeout);
+        _devices = new QemuDeviceSlots(parts.Name, () => _monitor, options, device => Signal(new VmSignal.DeviceGone(device)), time, log);
         _follow = FollowAsync();
+        _repairing = parts.Adopted ? _console.RepairAsync(_stop.Token) : Task.CompletedTask;
     }
 
     /// <inheritdoc/>
@@ -70,6 +78,9 @@ internal sealed partial class QemuVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestAgent Agent => _agent;
+
+    /// <inheritdoc/>
+    public IGuestPorts? Ports => _ports;
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;
@@ -87,10 +98,20 @@ internal sealed partial class QemuVm : IRunningVm
     public Task PressPowerButtonAsync(CancellationToken cancellation) => AskAsync("system_powerdown", cancellation);
 
     /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => _copies.BeginAsync(disk, target, cancellation);
+    public Task WakeUpAsync(CancellationToken cancellation) => AskAsync("system_wakeup", cancellation);
+
+    /// <inheritdoc/>
+    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation) =>
+        _copies.BeginAsync(disk, target, ready, cancellation);
 
     /// <inheritdoc/>
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => _copies.ResizeAsync(disk, sizeBytes, cancellation);
+
+    /// <inheritdoc/>
+    public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => _console.OpenAsync(cancellation);
+
+    /// <inheritdoc/>
+    public IDeviceSlots Devices => _devices;
 
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
@@ -123,8 +144,10 @@ internal sealed partial class QemuVm : IRunningVm
         _disposed = true;
         _stop.Cancel();
         await _follow;
+        await _repairing;
         await _agent.DisposeAsync();
         await _copies.DisposeAsync();
+        await _devices.DisposeAsync();
         await _goingOn;
         await _monitor.DisposeAsync();
         _watcher.Forget(_parts.Process);

@@ -29,6 +29,8 @@ internal static class Schema
         "CREATE UNIQUE INDEX vm_qid ON vm (qid);",
         // 3: volumes whose files may be there while no VM names them, so that what a killed daemon left half-made is found.
         "CREATE TABLE volume_in_work (pool TEXT NOT NULL, vid TEXT NOT NULL, PRIMARY KEY (pool, vid)) WITHOUT ROWID;",
+        // 4: a VM's document may have devices; the number keeps out programs that do not know them.
+        "DELETE FROM meta WHERE name = '';",
     ];
 
     /// <summary>The version this program writes.</summary>

@@ -1,7 +1,5 @@
-using System.Buffers;
 using System.IO.Pipelines;
 using Mgmt.Core;
-using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Storage;
 
@@ -33,10 +31,9 @@ internal sealed partial class FilePool
         Replace(volume, files, await _format.AdoptRawAsync(raw, temp.Path, sizeBytes, cancellation), KeptAs(volume));
     }
 
-    private static async Task ReceiveAsync(PipeReader data, string raw, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation)
+    private async Task ReceiveAsync(PipeReader data, string raw, long sizeBytes, IProgress<CopyProgress>? progress, CancellationToken cancellation)
     {
-        using var file = PoolDirectory.Open(raw, write: true);
-        RandomAccess.SetLength(file, sizeBytes);
+        await using var file = new ReceivedFile(raw, sizeBytes, direct: _format.KeepsRaw);
         long received = 0;
         while (true)
         {
@@ -50,7 +47,7 @@ internal sealed partial class FilePool
                 data.AdvanceTo(read.Buffer.End);
                 throw new MgmtException(ErrorCode.ProtocolError, "too much data (expected %s bytes)", $"{sizeBytes}");
             }
-            await WriteAsync(file, read.Buffer, received, cancellation);
+            await file.AppendAsync(read.Buffer);
             received += read.Buffer.Length;
             data.AdvanceTo(read.Buffer.End);
             progress?.Report(new CopyProgress(received, sizeBytes));
@@ -63,18 +60,6 @@ internal sealed partial class FilePool
         {
             throw new MgmtException(ErrorCode.ProtocolError, "not enough data (copied %s bytes, expected %s bytes)", $"{received}", $"{sizeBytes}");
         }
-    }
-
-    // The file is all zeros to begin with: zeros are not written and take no space.
-    private static async Task WriteAsync(SafeFileHandle file, ReadOnlySequence<byte> bytes, long offset, CancellationToken cancellation)
-    {
-        foreach (var part in bytes)
-        {
-            if (part.Span.ContainsAnyExcept((byte)0))
-            {
-                await RandomAccess.WriteAsync(file, part, offset, cancellation);
-            }
-            offset += part.Length;
-        }
+        await file.CompleteAsync();
     }
 }

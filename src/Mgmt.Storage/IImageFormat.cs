@@ -18,6 +18,9 @@ internal interface IImageFormat
     /// <summary>Whether a run holds only what differs from the image below it, which must then be there, unchanged, as long as the run.</summary>
     bool RunStandsOnBase { get; }
 
+    /// <summary>Whether a raw file is an image as it is.</summary>
+    bool KeepsRaw { get; }
+
     /// <summary>An empty image.</summary>
     Task CreateAsync(string file, long sizeBytes, CancellationToken cancellation);
 

@@ -12,8 +12,9 @@ internal static partial class Libc
     // _IOW(0x94, 9, int)
     internal const uint CloneFile = 0x40049409;
 
-    // These two differ between processors.
+    // These differ between processors.
     internal static readonly int NoFollow = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? 0x8000 : 0x20000;
+    internal static readonly int Direct = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? 0x10000 : 0x4000;
     internal static readonly int DirectoryOnly = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 ? 0x4000 : 0x10000;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

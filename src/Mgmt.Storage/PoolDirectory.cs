@@ -196,6 +196,18 @@ internal sealed class PoolDirectory(string path, string suffix, Action<string> s
         return OpenRaw(file, write ? Libc.ReadWrite : Libc.ReadOnly);
     }
 
+    /// <summary>Opens a file of our own for writes past the page cache; null where its file system has none.</summary>
+    internal static SafeFileHandle? TryOpenDirect(string file)
+    {
+        var handle = Libc.Open(file, Libc.ReadWrite | Libc.Direct | Libc.NoFollow | Libc.CloseOnExec, FileMode);
+        if (!handle.IsInvalid)
+        {
+            return handle;
+        }
+        handle.Dispose();
+        return null;
+    }
+
     internal static void SyncFile(string file)
     {
         using var handle = Open(file, write: false);

@@ -12,6 +12,8 @@ internal sealed class Qcow2Format(QemuImg qemuImg) : IImageFormat
 
     public bool RunStandsOnBase => true;
 
+    public bool KeepsRaw => false;
+
     public Task CreateAsync(string file, long sizeBytes, CancellationToken cancellation) => qemuImg.CreateAsync(file, sizeBytes, cancellation);
 
     public Task BeginRunAsync(string file, string below, long sizeBytes, CancellationToken cancellation) =>

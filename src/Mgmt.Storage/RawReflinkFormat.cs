@@ -14,6 +14,8 @@ internal sealed class RawReflinkFormat(QemuImg qemuImg) : IImageFormat
 
     public bool RunStandsOnBase => false;
 
+    public bool KeepsRaw => true;
+
     public Task CreateAsync(string file, long sizeBytes, CancellationToken cancellation)
     {
         SetLength(file, sizeBytes);

@@ -36,6 +36,9 @@ public sealed class TestGuestAgent : IGuestAgent
     public AgentState State => _vm.AgentNow;
 
     /// <inheritdoc/>
+    public long Session => _vm.AgentSession;
+
+    /// <inheritdoc/>
     public async Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation)
     {
         if (Interlocked.Increment(ref _waiting) > MaxWaiting)

@@ -14,6 +14,7 @@ public sealed class TestHostDefinition
         Seed = content.Seed;
         Started = content.Started;
         Behaviour = content.Behaviour;
+        Devices = new TestDevices(content.Devices);
         Machines = new TestMachineRegistry(content.Behaviour, time);
         Backend = new TestVmBackend(uri, content.Behaviour, Machines, time);
         var drivers = content.Seed.Pools.Select(pool => pool.Driver).Append(TestPoolDriver.KernelDriver).Distinct(StringComparer.Ordinal);
@@ -34,6 +35,9 @@ public sealed class TestHostDefinition
 
     /// <summary>The registry of machines, in memory too.</summary>
     public TestMachineRegistry Machines { get; }
+
+    /// <summary>Its devices, in memory too.</summary>
+    public TestDevices Devices { get; }
 
     /// <summary>A pool driver for each driver the document names, and <c>linux-kernel</c>; sorted by name.</summary>
     public ImmutableArray<IPoolDriver> Drivers { get; }

@@ -9,21 +9,28 @@ public sealed partial class TestRunningVm
     private readonly HashSet<VolumeName> _copied = [];
 
     /// <inheritdoc/>
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => Waiting.Now<IDiskCopy>(
-        () =>
+    public async Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var size = Reserve(disk);
+        try
         {
+            if (ready is not null)
+            {
+                await ready();
+            }
             lock (_gate)
             {
                 ThrowIfGone();
-                var size = SizeOf(disk);
-                if (!_copied.Add(disk))
-                {
-                    throw new MgmtException(ErrorCode.MgmtBusyError, "A volume of %s is being copied", Name.Value);
-                }
-                return new TestDiskCopy(size, _behaviour.Delays.Copy, _behaviour.Faults.Copy, Exited, _time, () => Forget(disk));
             }
-        },
-        cancellation);
+            return new TestDiskCopy(size, _behaviour.Delays.Copy, _behaviour.Faults.Copy, Exited, _time, () => Forget(disk));
+        }
+        catch
+        {
+            Forget(disk);
+            throw;
+        }
+    }
 
     /// <inheritdoc/>
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => Waiting.Now(
@@ -41,6 +48,16 @@ public sealed partial class TestRunningVm
             }
         },
         cancellation);
+
+    private long Reserve(VolumeName disk)
+    {
+        lock (_gate)
+        {
+            ThrowIfGone();
+            var size = SizeOf(disk);
+            return _copied.Add(disk) ? size : throw new MgmtException(ErrorCode.MgmtBusyError, "A volume of %s is being copied", Name.Value);
+        }
+    }
 
     private long SizeOf(VolumeName disk) => _diskBytes.TryGetValue(disk, out var size)
         ? size

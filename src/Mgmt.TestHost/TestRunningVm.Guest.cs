@@ -31,6 +31,17 @@ public sealed partial class TestRunningVm
         }
     }
 
+    internal long AgentSession
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _agentSession;
+            }
+        }
+    }
+
     internal TimeSpan FreezeDelay => _behaviour.Delays.Freeze;
 
     internal bool IsFrozen

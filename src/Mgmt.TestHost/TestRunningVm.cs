@@ -38,6 +38,7 @@ public sealed partial class TestRunningVm : IRunningVm
         _time = time;
         _onGone = onGone;
         Agent = new TestGuestAgent(this, time);
+        Devices = new TestDeviceSlots(Runs);
     }
 
     /// <summary>Whose process it is.</summary>
@@ -54,6 +55,9 @@ public sealed partial class TestRunningVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestAgent Agent { get; }
+
+    /// <inheritdoc/>
+    public IDeviceSlots Devices { get; }
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;
@@ -120,6 +124,22 @@ public sealed partial class TestRunningVm : IRunningVm
         },
         cancellation);
 
+    /// <summary>Wakes a guest that sleeps; of any other nothing comes.</summary>
+    public Task WakeUpAsync(CancellationToken cancellation) => Waiting.Now(
+        () =>
+        {
+            lock (_gate)
+            {
+                ThrowIfGone();
+                if (_agent == AgentState.Suspended)
+                {
+                    Tell(new VmSignal.WokenUp());
+                    SetAgent(AgentState.Ready);
+                }
+            }
+        },
+        cancellation);
+
     /// <inheritdoc/>
     public async Task KillAsync(CancellationToken cancellation)
     {
@@ -173,12 +193,21 @@ public sealed partial class TestRunningVm : IRunningVm
             _timers.ForEach(timer => timer.Dispose());
             _timers.Clear();
             _agent = AgentState.Absent;
+            _console?.End();
             // Before anybody hears of it, so that a restart on hearing finds the name free.
             _onGone(this);
             Tell(new VmSignal.Exited(exit));
             _signals.Writer.TryComplete();
             _exited.TrySetResult(exit);
             Changed();
+        }
+    }
+
+    private bool Runs()
+    {
+        lock (_gate)
+        {
+            return _processors == VmState.Running;
         }
     }
 

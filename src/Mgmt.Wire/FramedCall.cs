@@ -1,20 +1,12 @@
 using System.IO.Pipelines;
-using System.Net.Sockets;
 using Mgmt.Core;
 
 namespace Mgmt.Wire;
 
-/// <summary>A call under way whose content comes in frames, and which may take frames. SOURCE: docs/wire.md, "Framed contents".</summary>
-public sealed class FramedCall : IAsyncDisposable
+/// <summary>A call under way whose content comes in frames, and which may take frames. Disposing ends it. SOURCE: docs/wire.md, "Framed contents".</summary>
+public sealed class FramedCall(CallStream stream) : IAsyncDisposable
 {
-    private readonly Socket _socket;
-    private readonly PipeReader _reader;
-
-    internal FramedCall(Socket socket)
-    {
-        _socket = socket;
-        _reader = PipeReader.Create(new SocketBytes(socket), new StreamPipeReaderOptions(bufferSize: 64 * 1024));
-    }
+    private readonly PipeReader _reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 64 * 1024));
 
     /// <summary>The next frame. ERRORS: MgmtUnavailableError when the connection ends before the last frame.</summary>
     public async Task<ContentFrame> ReadAsync(CancellationToken cancellationToken)
@@ -34,35 +26,22 @@ public sealed class FramedCall : IAsyncDisposable
     {
         try
         {
-            for (ReadOnlyMemory<byte> bytes = frame.ToArray(); !bytes.IsEmpty;)
-            {
-                bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, cancellationToken)..];
-            }
+            await stream.WriteAsync(frame.ToArray(), cancellationToken);
         }
-        catch (SocketException)
+        catch (IOException)
         {
             // What was sent before is read; that tells more.
         }
     }
 
     /// <summary>Says that no more frames are sent.</summary>
-    public void EndInput()
-    {
-        try
-        {
-            _socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (SocketException)
-        {
-            // As above.
-        }
-    }
+    public void EndInput() => stream.EndInput();
 
     /// <summary>Ends the call.</summary>
     public async ValueTask DisposeAsync()
     {
         await _reader.CompleteAsync();
-        _socket.Dispose();
+        await stream.DisposeAsync();
     }
 
     private static MgmtException Broken(Exception? error) => error is null

@@ -36,12 +36,15 @@ internal sealed class Daemon(MgmtClient client)
         client.EventsAsync(Header("mgmt.Events", "", destination), filter, cancellationToken);
 
     /// <summary>A call whose content comes in frames. ERRORS: what the daemon refuses.</summary>
-    public Task<FramedCall> OpenAsync(string method, string argument, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken) =>
-        client.OpenFramedAsync(Header(method, argument, Host), payload, endInput, cancellationToken);
+    public async Task<FramedCall> OpenAsync(string method, string argument, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken) =>
+        new(await client.OpenAsync(Header(method, argument, Host), payload, endInput, cancellationToken));
 
     /// <summary>The questions of ask rules, and the stream's own events.</summary>
     public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);
+
+    /// <summary>The console of a VM: what is read it prints, what is written it reads.</summary>
+    public Task<CallStream> ConsoleAsync(string vm, CancellationToken cancellationToken) => client.OpenAsync(Header("mgmt.vm.Console", "", vm), default, endInput: false, cancellationToken);
 
     private static RequestHeader Header(string method, string argument, string destination) =>
         new(method, argument, Host, DestinationKind.Name, destination);

@@ -8,7 +8,8 @@ internal static class ExitCode
     public const int Done = 0;
     public const int Refused = 1;
     public const int Usage = 2;
-    /// <summary>A program was run and its exit status did not come.</summary>
+
+    /// <summary>Of run: the program has no exit status, as it was not run or its status did not come.</summary>
     public const int NoStatus = 125;
     public const int Denied = 126;
     public const int Interrupted = 130;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text;
 using Mgmt.Cli.Rendering;
 using Mgmt.Core;
 
@@ -13,6 +14,18 @@ internal sealed record Run(ParseResult Parse, Daemon Daemon, Output Output, Term
 
     /// <summary>A line for people, on standard error.</summary>
     public void Tell(string message) => Terminal.Error.WriteLine($"mgmtctl: {PlainText.OneLine(message)}");
+
+    /// <summary>Bytes of others for standard error: as they are, to a terminal as text that cannot move its cursor.</summary>
+    public async Task ErrorBytesAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (Terminal.ErrorIsTerminal || Terminal.OpenError is not { } open)
+        {
+            await Terminal.Error.WriteAsync(PlainText.Lines(Encoding.UTF8.GetString(bytes.Span)).AsMemory(), cancellationToken);
+            return;
+        }
+        await using var raw = open();
+        await raw.WriteAsync(bytes, cancellationToken);
+    }
 
     /// <summary>
     /// Does the same to each VM; one that refuses does not keep the others from being asked, and is named in its line.

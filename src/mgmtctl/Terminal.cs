@@ -10,6 +10,9 @@ internal sealed class Terminal
 
     public required TextWriter Error { get; init; }
 
+    /// <summary>Standard error for bytes, where there is more than text.</summary>
+    public Func<Stream>? OpenError { get; init; }
+
     /// <summary>Opened by the few verbs that were told to read, never before.</summary>
     public required Func<Stream> OpenInput { get; init; }
 
@@ -40,6 +43,7 @@ internal sealed class Terminal
     {
         Out = new StandardOutput(),
         Error = Console.Error,
+        OpenError = Console.OpenStandardError,
         OpenInput = Console.OpenStandardInput,
         InputIsTerminal = !Console.IsInputRedirected,
         OutIsTerminal = !Console.IsOutputRedirected,

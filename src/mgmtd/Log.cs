@@ -23,8 +23,20 @@ internal static partial class Log
     [LoggerMessage(EventId = 112, Level = LogLevel.Error, Message = "cannot accept connections")]
     internal static partial void AcceptFailed(ILogger log, Exception error);
 
+    [LoggerMessage(EventId = 113, Level = LogLevel.Warning, Message = "guest {Vm}: a call was refused: {Reason}")]
+    internal static partial void GuestRefused(ILogger log, string vm, string reason);
+
+    [LoggerMessage(EventId = 114, Level = LogLevel.Debug, Message = "guest {Vm}: the caller of {Method} is gone: {Reason}")]
+    internal static partial void GuestCallerGone(ILogger log, string vm, string method, string reason);
+
+    [LoggerMessage(EventId = 115, Level = LogLevel.Error, Message = "incident: a call of guest {Vm} failed")]
+    internal static partial void GuestCallFailed(ILogger log, string vm, Exception error);
+
     [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "serves {Service} for qrexec on {Path}")]
     internal static partial void ServingQrexec(ILogger log, string service, string path);
+
+    [LoggerMessage(EventId = 123, Level = LogLevel.Information, Message = "serves programs of Qubes OS on {Path}")]
+    internal static partial void ServingQubesd(ILogger log, string path);
 
     [LoggerMessage(EventId = 121, Level = LogLevel.Warning, Message = "{Service}: a request was not answered: {Reason}")]
     internal static partial void QrexecRefused(ILogger log, string service, string reason);

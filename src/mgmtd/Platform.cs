@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mgmt.Core;
+using Mgmt.Devices;
 using Mgmt.Machined;
 using Mgmt.Qemu;
 using Mgmt.Storage;
@@ -9,9 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>The host that a backend URI stands for: what runs VMs, what keeps disks, which VMs a new store starts.</summary>
-internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IHostMachines HostMachines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst)
+internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IHostMachines HostMachines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst, IDeviceHost Devices)
 {
-    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, new TestHostMachines(), test.Drivers, test.Started);
+    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, new TestHostMachines(), test.Drivers, test.Started, test.Devices);
 
     /// <summary>Tries out QEMU and KVM. ERRORS: MgmtUnavailableError with a sentence.</summary>
     internal static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
@@ -19,7 +20,7 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
         // A session has no right to make machines: the registry stays off and nothing waits for it.
         var machines = new MachinedRegistry(new MachinedOptions { Enabled = settings.Machined && !settings.IsSession }, clock, logs.CreateLogger<MachinedRegistry>());
         machines.Start();
-        var options = new QemuOptions { Uri = settings.Backend, RunDirectory = settings.RunDirectory, System = !settings.IsSession, UidBase = settings.UidBase, CopyBytesPerSecond = (long)settings.SnapshotMiBPerSecond << 20 };
+        var options = new QemuOptions { Uri = settings.Backend, RunDirectory = settings.RunDirectory, System = !settings.IsSession, UidBase = settings.UidBase, GuestPorts = settings.GuestPorts, GuestAgentPorts = settings.GuestAgentPorts, DevicePorts = settings.DevicePorts, AudioBackend = settings.AudioBackend, CopyBytesPerSecond = (long)settings.SnapshotMiBPerSecond << 20 };
         var backend = await QemuBackend.OpenAsync(options, machines, clock, logs, cancellation);
         IPoolDriver[] drivers =
         [
@@ -29,7 +30,9 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
             new FileReflinkDriver(settings.PoolRoots, logs.CreateLogger<FileReflinkDriver>(), clock),
             new LinuxKernelDriver(settings.PoolRoots, logs.CreateLogger<LinuxKernelDriver>(), clock),
         ];
-        return new(backend, machines, machines.Machines, drivers, []);
+        var devices = new HostDevices(new HostDeviceOptions { ExportedFiles = settings.ExportedFiles, OwnDirectories = [settings.StateDirectory, .. settings.PoolRoots], AudioBackend = settings.AudioBackend },
+            logs.CreateLogger<HostDevices>(), clock);
+        return new(backend, machines, machines.Machines, drivers, [], devices);
     }
 
     /// <summary>What a new store of a real host begins with.</summary>

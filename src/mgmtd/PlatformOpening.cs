@@ -33,6 +33,7 @@ internal sealed class PlatformOpening : IAsyncDisposable
         if (_platform.IsCompletedSuccessfully)
         {
             var platform = await _platform;
+            await platform.Devices.DisposeAsync();
             await platform.Machines.DisposeAsync();
             await platform.Backend.DisposeAsync();
         }

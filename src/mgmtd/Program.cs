@@ -25,6 +25,10 @@ try
         GeneratedFiles.WriteTo(directory);
         return 0;
     }
+    if (arguments.Rpc is { } rpc)
+    {
+        return await RpcProgram.RunAsync(rpc.Service, rpc.Argument);
+    }
     settings = DaemonSettings.Load(arguments);
 }
 catch (FormatException error)
@@ -65,10 +69,12 @@ try
     await using var pools = new PoolSet(platform.PoolDrivers, logs.CreateLogger<PoolSet>());
     await pools.OpenAllAsync(store.Current, CancellationToken.None);
     var properties = new PropertyTable(HostProbe.Facts(pools));
-    var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>());
+    var services = new LifecycleServices(store, platform.Backend, pools, properties, new VmGates(), new SessionTable(), clock, logs.CreateLogger<LifecycleServices>()) { Devices = platform.Devices };
     var unfinished = new UnfinishedVolumes(services);
     var watcher = new VmWatcher(services);
     var starter = new VmStarter(services, watcher);
+    var maker = new VmMaker(services, removed, unfinished);
+    var cleaner = new DisposableCleaner(services, maker);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
@@ -78,7 +84,8 @@ try
     var repair = new MachinedRepair(services, platform.Machines, platform.HostMachines, logs.CreateLogger<MachinedRepair>());
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements };
-    var table = new CallTable([new MachineCalls(new MachineOperations(store, platform.HostMachines, owners), copies), new ImageCalls(new ImageOperations(store, pools)), .. CallGroups.Make(services, new VmMaker(services, removed, unfinished), new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
+    ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners), copies), new ImageCalls(new ImageOperations(store, pools))];
+    var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate)]);
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
@@ -88,6 +95,9 @@ try
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
     var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, notices, audit, calls, clock);
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
+    using var vchan = GuestServer.OpenVchan(settings, clock);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, vchan, settings, clock, logs);
+    using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
@@ -101,11 +111,15 @@ try
     var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()) { Owners = owners }.RunAsync(lifetime.ApplicationStopping);
     var repairing = repair.RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
-    var serving = Task.WhenAll(listener.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping));
+    var serving = Task.WhenAll(
+        listener.RunAsync(lifetime.ApplicationStopping, ending.Token), qubesd.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping),
+        guests.RunAsync(ending.Token));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
-    var startup = new Startup(new VmAdopter(services, watcher), unfinished, new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
-    var starting = startup.RunAsync(lifetime.ApplicationStopping);
+    var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
+    var devices = new DeviceFollower(services).RunAsync(lifetime.ApplicationStopping);
+    var starting = Task.WhenAll(startup.RunAsync(lifetime.ApplicationStopping), cleaner.RunAsync(lifetime.ApplicationStopping));
+    var following = new GuestFollower(services).RunAsync(lifetime.ApplicationStopping);
     await host.WaitForShutdownAsync(CancellationToken.None);
 
     ServiceManager.Notify("STOPPING=1");
@@ -114,7 +128,7 @@ try
     questions.Shutdown();
     await Task.WhenAll(streams.ClosedAsync(TimeSpan.FromSeconds(1)), questions.ClosedAsync(TimeSpan.FromSeconds(1)));
     await ending.CancelAsync();
-    await Task.WhenAll(serving, announcing, starting, repairing);
+    await Task.WhenAll(serving, announcing, starting, following, devices, repairing);
     return 0;
 }
 catch (MgmtException error)

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
-/// <summary>What happens once the socket answers: adoption of running VMs, removal of half-made volumes, then autostart.</summary>
-internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
+/// <summary>What happens once the socket answers: adoption of running VMs, removal of half-made volumes, then autostart, and beside it the mending of pools.</summary>
+internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, PoolMending mending, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
 {
     internal async Task RunAsync(CancellationToken cancellation)
     {
@@ -13,12 +13,14 @@ internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, A
         {
             var stillTrying = await adopter.AdoptAllAsync(cancellation);
             await unfinished.RemoveLeftoversAsync(cancellation);
+            // A pool that is slow keeps no VM from starting.
+            var mended = mending.MendAllAsync(cancellation);
             foreach (var name in isNew ? startedAtFirst : [])
             {
                 await TryStartAsync(name, cancellation);
             }
             await autostarter.RunAsync(cancellation);
-            await stillTrying;
+            await Task.WhenAll(stillTrying, mended);
         }
         catch (OperationCanceledException)
         {

@@ -72,7 +72,7 @@ internal sealed class Daemon : IAsyncDisposable
         await Pools.OpenAllAsync(Store.Current, CancellationToken.None);
         Properties = new(new HostFacts { MemoryMiB = 4096, Processors = 2, KernelExists = Pools.HasKernel });
         Writer = new(Store, Properties);
-        Services = new(Store, backend, Pools, Properties, new(), new(), clock, NullLogger<LifecycleServices>.Instance);
+        Services = new(Store, backend, Pools, Properties, new(), new(), clock, NullLogger<LifecycleServices>.Instance) { Devices = Test.Devices };
         Watcher = new(Services);
         Starter = new(Services, Watcher);
         Stopper = new(Services, Watcher);

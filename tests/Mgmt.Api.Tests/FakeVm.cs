@@ -16,6 +16,7 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
     public VmState InitialState { get; set; } = VmState.Running;
     public IGuestAgent Agent => this;
     public AgentState State { get; set; } = AgentState.Absent;
+    public long Session { get; set; } = 1;
     public ChannelReader<VmSignal> Signals => _signals.Reader;
     public Task<VmExit> Exited => _exited.Task;
     public Func<CancellationToken, Task> OnContinue { get; set; } = _ => Task.CompletedTask;
@@ -47,13 +48,23 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public Task PressPowerButtonAsync(CancellationToken cancellation) => OnButton(cancellation);
 
+    public Task WakeUpAsync(CancellationToken cancellation) => Task.CompletedTask;
+
     public Func<VolumeName, Task<IDiskCopy>> OnCopy { get; set; } = _ => Task.FromResult<IDiskCopy>(new FakeCopy());
     public Func<VolumeName, long, Task> OnResize { get; set; } = (_, _) => Task.CompletedTask;
     public Func<string, TimeSpan, CancellationToken, Task<JsonElement>> OnAgent { get; set; } = (_, _, _) => throw new InvalidOperationException("not asked");
 
-    public Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation) => OnCopy(disk);
+    public async Task<IDiskCopy> BeginCopyAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation)
+    {
+        await (ready?.Invoke() ?? Task.CompletedTask);
+        return await OnCopy(disk);
+    }
 
     public Task ResizeDiskAsync(VolumeName disk, long sizeBytes, CancellationToken cancellation) => OnResize(disk, sizeBytes);
+
+    public Func<Task<Stream>> OnConsole { get; set; } = () => throw new InvalidOperationException("not asked");
+
+    public Task<Stream> OpenConsoleAsync(CancellationToken cancellation) => OnConsole();
 
     public Task KillAsync(CancellationToken cancellation)
     {
@@ -67,9 +78,13 @@ internal sealed class FakeVm : IRunningVm, IGuestAgent
 
     public VmUsage? Usage() => null;
 
-    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) => OnAgent(command, deadline, cancellation);
+    /// <summary>Answers a command with its arguments; where it is set, in the place of the two others.</summary>
+    public Func<string, string?, Task<JsonElement>>? OnAsked { get; set; }
 
-    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnSend(cancellation);
+    public Task<JsonElement> ExecuteAsync(string command, string? argumentsJson, TimeSpan deadline, CancellationToken cancellation) =>
+        OnAsked?.Invoke(command, argumentsJson) ?? OnAgent(command, deadline, cancellation);
+
+    public Task SendAsync(string command, string? argumentsJson, CancellationToken cancellation) => OnAsked?.Invoke(command, argumentsJson) ?? OnSend(cancellation);
 
     public ValueTask DisposeAsync()
     {

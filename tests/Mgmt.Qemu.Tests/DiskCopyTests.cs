@@ -47,7 +47,7 @@ public sealed class DiskCopyTests
         using var target = new CopyTarget(_host.Disks, format, RootBytes);
         await vm.ShellAsync("echo before > /root/before; sync", Patience);
         await vm.StartShellAsync(Writer, Patience);
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await vm.ShellAsync("echo after > /root/after; echo changed > /root/before; sync", Patience);
         await copy.Completed.WaitAsync(Patience);
         Assert.That(copy.Progress.DoneBytes, Is.EqualTo(copy.Progress.TotalBytes).And.GreaterThanOrEqualTo(RootBytes));
@@ -64,7 +64,7 @@ public sealed class DiskCopyTests
         using var target = new CopyTarget(_host.Disks, "qcow2", RootBytes);
         await vm.StartShellAsync(Writer, Patience);
         await vm.Agent.ExecuteAsync("guest-fsfreeze-freeze", null, QemuTestHost.Patience, Patience);
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await vm.Agent.ExecuteAsync("guest-fsfreeze-thaw", null, QemuTestHost.Patience, Patience);
         await copy.Completed.WaitAsync(Patience);
         var (code, said) = CopyTarget.Output("e2fsck", "-fn", target.ToRaw());
@@ -77,18 +77,18 @@ public sealed class DiskCopyTests
     {
         await using var vm = await ReadyAsync(Slow);
         using var target = new CopyTarget(_host.Disks, "qcow2", RootBytes);
-        await CodeAsync(ErrorCode.QubesVolumeNotFoundError, vm.BeginCopyAsync(VolumeName.Private, target.Image, Patience));
-        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, target.Image with { Format = "vmdk" }, Patience));
-        await using (var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience))
+        await CodeAsync(ErrorCode.QubesVolumeNotFoundError, vm.BeginCopyAsync(VolumeName.Private, target.Image, null, Patience));
+        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, target.Image with { Format = "vmdk" }, null, Patience));
+        await using (var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience))
         {
-            await CodeAsync(ErrorCode.MgmtBusyError, vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience));
+            await CodeAsync(ErrorCode.MgmtBusyError, vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience));
             await CodeAsync(ErrorCode.MgmtBusyError, vm.ResizeDiskAsync(VolumeName.Root, RootBytes * 2, Patience));
             Assert.That(copy.Completed.IsCompleted, Is.False);
             await copy.DisposeAsync();
             await CodeAsync(ErrorCode.MgmtCancelledError, copy.Completed);
         }
         await AssertNothingLeftAsync(vm);
-        await using var again = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var again = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await vm.KillAsync(Patience);
         await CodeAsync(ErrorCode.MgmtUnavailableError, again.Completed);
     }
@@ -98,9 +98,9 @@ public sealed class DiskCopyTests
     {
         await using var vm = await ReadyAsync();
         using var target = new CopyTarget(_host.Disks, "raw", RootBytes);
-        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, target.Image with { Format = "qcow2" }, Patience));
+        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, target.Image with { Format = "qcow2" }, null, Patience));
         using var shorter = new CopyTarget(Directory.CreateDirectory(Path.Combine(_host.Disks, "short")).FullName, "raw", 1 << 20);
-        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, shorter.Image, Patience));
+        await CodeAsync(ErrorCode.StoragePoolException, vm.BeginCopyAsync(VolumeName.Root, shorter.Image, null, Patience));
         await AssertNothingLeftAsync(vm);
     }
 
@@ -111,7 +111,7 @@ public sealed class DiskCopyTests
         using var small = new SmallFileSystem(Path.Combine(_host.Disks, "small"), 4);
         await using var vm = await ReadyAsync();
         using var target = new CopyTarget(small.Path, "qcow2", RootBytes);
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await CodeAsync(ErrorCode.MgmtNoSpaceError, copy.Completed);
         await AssertNothingLeftAsync(vm);
         Assert.That(await vm.ShellAsync("echo on > /root/on; sync; cat /root/on", Patience), Is.EqualTo("on\n"));
@@ -126,7 +126,7 @@ public sealed class DiskCopyTests
         // Something to overwrite.
         await vm.ShellAsync("dd if=/dev/urandom of=/root/big bs=1M count=8; sync", Patience);
         using var target = new CopyTarget(small.Path, "qcow2", RootBytes);
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await vm.ShellAsync("dd if=/dev/zero of=/root/big bs=1M count=8 conv=notrunc; sync", Patience);
         await CodeAsync(ErrorCode.MgmtNoSpaceError, copy.Completed);
         await AssertNothingLeftAsync(vm);
@@ -199,7 +199,7 @@ public sealed class DiskCopyTests
         await using var vm = (await backend.AdoptAsync(QemuTestHost.RecordOf(launch), first.Run, Patience))!;
         await AssertNothingLeftAsync(vm);
         await QemuTestHost.AgentReadyAsync(vm, Patience);
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         await copy.Completed.WaitAsync(Patience);
     }
 
@@ -212,7 +212,7 @@ public sealed class DiskCopyTests
         await vm.ShellAsync("echo 'while [ ! -e /tmp/stop ]; do dd if=/dev/zero of=/root/w bs=4k count=1 conv=fsync 2>/dev/null; cut -d\" \" -f1 /proc/uptime; done > /tmp/log' > /tmp/w; (sh /tmp/w > /dev/null 2>&1 < /dev/null &) ; usleep 2000000", Patience);
         var quiet = await LongestGapAsync(vm);
         var watch = Stopwatch.StartNew();
-        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, Patience);
+        await using var copy = await vm.BeginCopyAsync(VolumeName.Root, target.Image, null, Patience);
         var begun = watch.ElapsedMilliseconds;
         await copy.Completed.WaitAsync(Patience);
         await vm.ShellAsync("usleep 500000; touch /tmp/stop", Patience);

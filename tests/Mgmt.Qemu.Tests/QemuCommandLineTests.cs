@@ -7,13 +7,26 @@ public sealed class QemuCommandLineTests
 {
     private static readonly SafeFileHandle NoFile = new(-1, ownsHandle: false);
 
+    private static QemuOptions Options(string binary) => new() { RunDirectory = "/run", QemuBinary = binary, DevicePorts = 4, GuestPorts = 0, GuestAgentPorts = 0 };
+
+    [Test]
+    public void Each_guest_port_is_a_socket_of_its_own()
+    {
+        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), Options("q") with { GuestPorts = 2, GuestAgentPorts = 1 });
+        var words = string.Join(' ', plan.Arguments);
+        Assert.That(words, Does.Contain("-chardev socket,id=qrexec0,fd=13,server=on,wait=off -device virtserialport,id=qrexec0,bus=channels.0,chardev=qrexec0,name=org.mgmt.qrexec.0"));
+        Assert.That(words, Does.Contain("-chardev socket,id=qrexec1,fd=14,server=on,wait=off -device virtserialport,id=qrexec1,bus=channels.0,chardev=qrexec1,name=org.mgmt.qrexec.1"));
+        Assert.That(words, Does.Contain("-device virtserialport,id=exec0,bus=channels.0,chardev=exec0,name=org.mgmt.agent.0"));
+        Assert.That(plan.Files.Where(f => f.Kind == InheritedKind.GuestPort).Select(f => (f.Number, f.Port)), Is.EqualTo(new[] { (13, 0), (14, 1) }));
+    }
+
     [Test]
     public void An_AppVM_is_written_to_the_letter()
     {
         var launch = NewLaunch(
             new OpenVolume(VolumeName.Root, false, 1, [new(NoFile, "qcow2", false), new(NoFile, "qcow2", true), new(NoFile, "raw", true)]),
             new OpenVolume(VolumeName.Private, false, 1, [new(NoFile, "raw", false)]));
-        var plan = QemuCommandLine.Build(launch, QemuHost.Tcg("x"), "qemu-system-x86_64", 64);
+        var plan = QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("qemu-system-x86_64"));
         Assert.That(string.Join('\n', plan.Arguments), Is.EqualTo("""
             qemu-system-x86_64
             -name
@@ -64,13 +77,13 @@ public sealed class QemuCommandLineTests
             -device
             virtserialport,id=agent,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0
             -device
-            pcie-root-port,id=hotplug0,chassis=1,bus=pcie.0
+            pcie-root-port,id=hotplug0,chassis=1,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug1,chassis=2,bus=pcie.0
+            pcie-root-port,id=hotplug1,chassis=2,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug2,chassis=3,bus=pcie.0
+            pcie-root-port,id=hotplug2,chassis=3,bus=pcie.0,io-reserve=0
             -device
-            pcie-root-port,id=hotplug3,chassis=4,bus=pcie.0
+            pcie-root-port,id=hotplug3,chassis=4,bus=pcie.0,io-reserve=0
             -kernel
             /proc/self/fd/13
             -initrd
@@ -117,7 +130,7 @@ public sealed class QemuCommandLineTests
     public void Without_a_kernel_the_root_disk_boots()
     {
         var launch = NewLaunch(new OpenVolume(VolumeName.Root, true, 1, [new(NoFile, "qcow2", false)])) with { Boot = null };
-        var plan = QemuCommandLine.Build(launch, QemuHost.Kvm("x"), "q", 64);
+        var plan = QemuCommandLine.Build(launch, QemuHost.Kvm("x"), Options("q"));
         Assert.That(plan.Arguments, Does.Not.Contain("-kernel").And.Not.Contain("-append"));
         Assert.That(plan.Arguments, Does.Contain("virtio-blk-pci,id=disk-root,drive=root,serial=root,werror=report,bootindex=1"));
         Assert.That(plan.Arguments, Does.Contain("""{"driver":"qcow2","node-name":"root","file":"root-file","backing":null,"read-only":true}"""));
@@ -127,7 +140,7 @@ public sealed class QemuCommandLineTests
     [Test]
     public void No_network_card_is_ever_there()
     {
-        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), "q", 64);
+        var plan = QemuCommandLine.Build(NewLaunch(), QemuHost.Tcg("x"), Options("q"));
         Assert.That(plan.Arguments, Has.None.Contains("net").And.Some.EqualTo("-nodefaults"));
     }
 
@@ -154,7 +167,7 @@ public sealed class QemuCommandLineTests
     private static void AssertRefused(params ImageLayer[] layers)
     {
         var launch = NewLaunch(new OpenVolume(VolumeName.Private, false, 1, [.. layers]));
-        var error = Assert.Throws<MgmtException>(() => QemuCommandLine.Build(launch, QemuHost.Tcg("x"), "q", 64));
+        var error = Assert.Throws<MgmtException>(() => QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("q")));
         Assert.That(error!.Code, Is.EqualTo(ErrorCode.QubesException));
     }
 

@@ -24,10 +24,13 @@ internal sealed class QemuTestHost : IAsyncDisposable
 
     public Task<QemuBackend> OpenBackendAsync(CancellationToken cancellation) => OpenBackendAsync(0, cancellation);
 
-    public async Task<QemuBackend> OpenBackendAsync(long copyBytesPerSecond, CancellationToken cancellation)
+    public Task<QemuBackend> OpenBackendAsync(long copyBytesPerSecond, CancellationToken cancellation) =>
+        OpenBackendAsync(options => options with { CopyBytesPerSecond = copyBytesPerSecond }, cancellation);
+
+    public async Task<QemuBackend> OpenBackendAsync(Func<QemuOptions, QemuOptions> with, CancellationToken cancellation)
     {
         Directory.CreateDirectory(Disks);
-        var options = new QemuOptions { RunDirectory = RunDirectory, System = Environment.IsPrivilegedProcess, CopyBytesPerSecond = copyBytesPerSecond };
+        var options = with(new QemuOptions { RunDirectory = RunDirectory, System = Environment.IsPrivilegedProcess });
         var backend = await QemuBackend.OpenAsync(options, Registry, TimeProvider.System, NullLoggerFactory.Instance, cancellation);
         _owned.Insert(0, backend);
         return backend;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mgmt.Core;
 
 namespace Mgmt.State.Tests;
@@ -103,6 +104,23 @@ public sealed class PersistenceTests
         }
         await using var again = await _files.OpenAsync();
         Assert.That(again.Current.VolumesInWork, Is.EqualTo(new[] { TestStore.InWork("a/2") }));
+    }
+
+    [Test]
+    public async Task Assigned_devices_come_back_as_they_were()
+    {
+        var disk = DeviceAddress.Of(DeviceClass.Block, TestStore.Name("dom0"), "sda");
+        var stick = DeviceAddress.Of(DeviceClass.Usb, TestStore.Name("dom0"), "1-2.3");
+        DeviceAssignment[] assigned =
+        [
+            new(disk, DeviceMode.Required, new() { ReadOnly = true, FrontendName = "data", OnUsb = true }, null), new(stick, DeviceMode.AskToAttach, DeviceOptions.None, "1d6b:0104:se'rial:u080650"),
+        ];
+        await using (var store = await _files.OpenAsync(TestStore.Seed))
+        {
+            await store.ApplyAsync(t => t.PutVm(t.State.Get(TestStore.Name("work")) with { Assignments = assigned.ToImmutableSortedDictionary(a => a.Device, a => a) }), CancellationToken.None);
+        }
+        await using var again = await _files.OpenAsync();
+        Assert.That(again.Current.Get(TestStore.Name("work")).Assignments.Values, Is.EqualTo(assigned));
     }
 
     [Test]

@@ -43,10 +43,16 @@ public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(d
         await Filled(Victim.Other, Victim.New);
         // Revision 1 holds zeros, revision 2 what is reverted to after that.
         await Filled(Victim.Kept, Victim.Old);
-        if (operation is "stop" or "stop, nothing kept" or "copy of a running one")
+        if (operation is "stop" or "stop, nothing kept" or "stop of a run on itself" or "copy of a running one")
         {
-            using var open = await Pool.StartAsync(operation == "stop" ? Victim.Kept : operation == "stop, nothing kept" ? Victim.Unkept : Victim.Kept, Token);
+            using var open = await Pool.StartAsync(operation switch { "stop, nothing kept" => Victim.Unkept, "stop of a run on itself" => Victim.Direct, _ => Victim.Kept }, Token);
             await Write(open, Victim.New);
+        }
+        if (operation == "clone from another pool")
+        {
+            var raw = Path.Combine(Top, "source.raw");
+            await File.WriteAllBytesAsync(raw, Bytes(Victim.New), Token);
+            LoopFileSystem.Run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, Path.Combine(Top, Victim.Source));
         }
     }
 
@@ -60,6 +66,7 @@ public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(d
         {
             ArgumentList = { "--victim", DriverName, pools, operation, step.ToString(CultureInfo.InvariantCulture) },
             RedirectStandardOutput = true,
+            WorkingDirectory = Top,
         })!;
         var output = (await victim.StandardOutput.ReadToEndAsync(deadline)).Trim();
         await victim.WaitForExitAsync(deadline);
@@ -88,7 +95,7 @@ public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(d
     // What the API puts right with the record of a volume: its size, or that the volume is not there (yet, or any more).
     private static bool Expected(string operation, PoolFinding finding) => finding.Kind switch
     {
-        "size" => operation is "grow" or "shrink",
+        "size" => operation is "grow" or "shrink" or "import of another size",
         "missing" => operation is "create" or "remove",
         _ => false,
     };
@@ -108,7 +115,8 @@ public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(d
         Assert.That(isOld || isNew, Is.True, when);
         if (when == "done")
         {
-            Assert.That(isNew, Is.EqualTo(operation is "stop" or "stop, nothing kept" or "import" or "clone" or "clear" or "revert" or "copy of a running one"), when);
+            Assert.That(isNew, Is.EqualTo(operation is "stop" or "stop, nothing kept" or "stop of a run on itself" or "import" or "import of another size" or "clone" or "clone from another pool"
+                or "clear" or "revert" or "copy of a running one"), when);
         }
         Assert.That(revisions.Select(revision => revision.Id.Value), Is.EqualTo(Ids(operation, isNew, [.. revisions])), when);
         foreach (var revision in revisions)
@@ -122,7 +130,7 @@ public sealed class CrashTests(string driver, string fileSystem) : PoolFixture(d
     /// <summary>The revisions there must be, by what the volume holds and how many there are.</summary>
     private static string[] Ids(string operation, bool isNew, Revision[] found) => operation switch
     {
-        "import" or "clone" or "clear" or "revert" => isNew ? ["1", "2"] : ["1"],
+        "import" or "import of another size" or "clone" or "clone from another pool" or "clear" or "revert" => isNew ? ["1", "2"] : ["1"],
         // A run that was mended is saved as a stop saves it.
         "stop" => ["1", "2"],
         "start" or "stop, nothing kept" or "snapshot" => found.Length == 2 ? ["1", "2"] : ["1"],

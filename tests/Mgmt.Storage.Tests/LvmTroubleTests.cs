@@ -55,6 +55,19 @@ public sealed class LvmTroubleTests : LvmFixture
     }
 
     [Test]
+    public async Task A_check_looks_once_however_many_volumes_are_well()
+    {
+        VolumeRecord[] known = [.. Enumerable.Range(1, 5).Select(n => Volume($"appvms/vm-{n}/private"))];
+        foreach (var volume in known)
+        {
+            await Pool.CreateAsync(volume, Token);
+        }
+        var before = Lvm.Lines.Count;
+        Assert.That(await Pool.CheckAsync(known, new HashSet<Vid>(), true, Token), Is.Empty);
+        Assert.That(Lvm.Lines.Skip(before).Count(), Is.EqualTo(1));
+    }
+
+    [Test]
     public async Task A_damaged_pool_is_reported([Values("twi-aotzD-", "twi-aotzM-", "twi-aotzF-", "twi-cotz--")] string attributes)
     {
         Lvm.PoolAttributes = attributes;

@@ -17,7 +17,12 @@ internal static class Victim
 
     internal static VolumeRecord Unkept { get; } = Kept with { RevisionsToKeep = 0 };
 
+    internal static VolumeRecord Direct { get; } = Kept with { RevisionsToKeep = -1 };
+
     internal static VolumeRecord Other { get; } = PoolFixture.Volume("appvms/other/private", save: true);
+
+    /// <summary>An image of another pool, in the victim's working directory.</summary>
+    internal const string Source = "source.qcow2";
 
     internal static VolumeRecord Snapshot { get; } = PoolFixture.Volume("appvms/work/root", save: false, Other.Vid!.Value.Value);
 
@@ -26,6 +31,13 @@ internal static class Victim
     {
         ["stop"] = pool => pool.StopAsync(Kept, CancellationToken.None),
         ["stop, nothing kept"] = pool => pool.StopAsync(Unkept, CancellationToken.None),
+        ["stop of a run on itself"] = pool => pool.StopAsync(Direct, CancellationToken.None),
+        ["import of another size"] = pool => pool.ImportAsync(Kept, PipeReader.Create(new MemoryStream([.. Enumerable.Repeat(New, (int)Kept.SizeBytes * 2)])), Kept.SizeBytes * 2, null, CancellationToken.None),
+        ["clone from another pool"] = async pool =>
+        {
+            using var source = new OpenVolume(Other.Name, true, Other.SizeBytes, [new ImageLayer(PoolDirectory.Open(Source, write: false), "qcow2", true)]);
+            await pool.CloneAsync(Kept, source, null, CancellationToken.None);
+        },
         ["import"] = pool => pool.ImportAsync(Kept, PipeReader.Create(new MemoryStream([.. Enumerable.Repeat(New, (int)Kept.SizeBytes)])), Kept.SizeBytes, null, CancellationToken.None),
         ["clone"] = async pool =>
         {

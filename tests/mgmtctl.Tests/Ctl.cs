@@ -31,6 +31,8 @@ internal sealed class Ctl(string socket)
 
     public string Out => Encoding.UTF8.GetString(_out.ToArray());
 
+    public byte[] OutBytes => _out.ToArray();
+
     public string Error => _error.ToString();
 
     /// <summary>Waits for a text in its output.</summary>

@@ -132,7 +132,18 @@ public sealed class VolumeVerbTests
             request => "0\0" + (request.Contains("List", StringComparison.Ordinal) ? "a\nb\n" : request.Contains("+b", StringComparison.Ordinal) ? "unknown x mended=no no record names it\n" : ""),
             token, "pool", "check", "--mend", "--json");
         Assert.That((code, ctl.Out), Is.EqualTo((1, "[{\"pool\":\"b\",\"kind\":\"unknown\",\"what\":\"x\",\"mended\":false,\"message\":\"no record names it\"}]\n")));
+        Assert.That(ctl.Error, Is.EqualTo("mgmtctl: pool check: 1 finding is left\n"));
         Assert.That(requests[2], Is.EqualTo("mgmt.pool.Check+b dom0 name dom0\0mend"));
+    }
+
+    [TestCase("")]
+    [TestCase("--json")]
+    public async Task Findings_are_written_and_how_many_are_left_is_the_reason_for_the_exit_status(string json, CancellationToken token)
+    {
+        const string Answer = "0\0unknown x mended=no why\nleftover y mended=yes why\ndamaged z mended=no why\n";
+        var (code, ctl, _) = await Ctl.AgainstAsync(Answer, token, [.. new[] { "pool", "check", "p", json }.Where(word => word.Length > 0)]);
+        Assert.That((code, ctl.Error), Is.EqualTo((1, "mgmtctl: pool check: 2 findings are left\n")));
+        Assert.That(ctl.Out.Split(json.Length > 0 ? '}' : '\n'), Has.Length.EqualTo(4));
     }
 
     [TestCase("gibberish\n")]

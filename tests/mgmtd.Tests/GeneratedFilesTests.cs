@@ -27,7 +27,7 @@ public sealed class GeneratedFilesTests
         await using var daemon = await DaemonProcess.StartAsync();
         Assert.That(await daemon.OkAsync("mgmt.Status"), Does.Contain("\"errors\": []").And.Contain("\"state\": \"ok\""));
         Assert.That(daemon.Log, Does.Not.Contain("policy: "));
-        foreach (var row in CallGroups.ForReading().Rows)
+        foreach (var row in CallGroups.ForReading().Rows.Where(row => row.Dialects != CallDialects.Own))
         {
             Assert.That(File.ReadAllText(Path.Combine(daemon.PolicyDirectory, "90-mgmt-default.policy")), Does.Contain($" mgmt.{row.Name} "));
         }

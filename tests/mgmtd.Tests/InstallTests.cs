@@ -18,7 +18,8 @@ internal sealed partial class InstallTests
     private static readonly string[] MakeVariables = ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"];
     private string _destination = "";
 
-    private static IEnumerable<string> Services => Directory.EnumerateFiles(Path.Combine(Root, "rpc-services"), "mgmt.*").Select(path => Path.GetFileName(path));
+    private static IEnumerable<string> Services => new[] { "mgmt.*", "admin.*" }
+        .SelectMany(pattern => Directory.EnumerateFiles(Path.Combine(Root, "rpc-services"), pattern)).Select(path => Path.GetFileName(path));
 
     [SetUp]
     public void MakeDestination() => _destination = Directory.CreateTempSubdirectory("mgmt-install-").FullName;
@@ -35,6 +36,7 @@ internal sealed partial class InstallTests
         {
             ["usr/local/sbin/mgmtd"] = File755,
             ["usr/local/bin/mgmtctl"] = File755,
+            ["usr/local/sbin/mgmtd-rpc"] = File755,
             ["usr/local/share/bash-completion/completions/mgmtctl"] = File644,
             ["lib/systemd/system/mgmtd.service"] = File644,
             ["lib/systemd/system/mgmtd.socket"] = File644,
@@ -76,13 +78,24 @@ internal sealed partial class InstallTests
     [Test]
     public async Task Install_links_every_service_where_there_is_qrexec()
     {
+        string[] programs = ["admin.vm.volume.Import", "admin.vm.volume.ImportWithSize"];
         Directory.CreateDirectory(At("etc/qubes-rpc"));
+        Directory.CreateDirectory(At("etc/qubes/policy.d"));
+        await MakeAsync("install");
+        // Once more over the first: what is ours is replaced.
         await MakeAsync("install");
         var links = Directory.GetFileSystemEntries(At("etc/qubes-rpc")).ToDictionary(path => Path.GetFileName(path), path => new FileInfo(path).LinkTarget);
         Assert.That(links.Keys, Is.EquivalentTo(Services));
-        Assert.That(links.Values, Is.All.EqualTo("/run/mgmtd/mgmtd.sock"));
+        Assert.That(links.Where(link => !programs.Contains(link.Key)).Select(link => link.Value), Is.All.EqualTo("/run/mgmtd/mgmtd.sock"));
+        foreach (var program in programs)
+        {
+            Assert.That(await File.ReadAllTextAsync(At("etc/qubes-rpc/" + program)), Is.EqualTo($"#!/bin/sh\nexec /usr/local/sbin/mgmtd-rpc {program} \"$@\"\n"));
+            Assert.That(File.GetUnixFileMode(At("etc/qubes-rpc/" + program)), Is.EqualTo(File755));
+        }
+        Assert.That(Directory.GetFiles(At("etc/qubes/rpc-config")).Select(Path.GetFileName), Is.EquivalentTo(Services));
+        Assert.That(File.Exists(At("etc/qubes/policy.d/90-mgmt.policy")));
         await MakeAsync("uninstall");
-        Assert.That(Directory.GetFileSystemEntries(At("etc/qubes-rpc")), Is.Empty);
+        Assert.That(Directory.EnumerateFileSystemEntries(At("etc/qubes-rpc")).Concat(Directory.EnumerateFiles(At("etc/qubes"), "*", SearchOption.AllDirectories)), Is.Empty);
     }
 
     [Test]
@@ -94,6 +107,17 @@ internal sealed partial class InstallTests
         Assert.That(status, Is.Not.Zero);
         Assert.That(output, Does.Contain("/etc/qubes-rpc/mgmt.vm.List is not ours"));
         Assert.That(Files(), Is.EqualTo(["etc/qubes-rpc/mgmt.vm.List"]));
+    }
+
+    [Test]
+    public async Task Install_refuses_on_Qubes_itself()
+    {
+        Directory.CreateDirectory(At("etc/qubes-rpc"));
+        File.CreateSymbolicLink(At("etc/qubes-rpc/admin.vm.List"), "/var/run/qubesd.sock");
+        var (status, output) = await RunAsync("make", MakeWords("install"), MakeVariables);
+        Assert.That(status, Is.Not.Zero);
+        Assert.That(output, Does.Contain("/etc/qubes-rpc/admin.vm.List is not ours").And.Contain("looks like Qubes OS itself"));
+        Assert.That(Files(), Is.EqualTo(["etc/qubes-rpc/admin.vm.List"]));
     }
 
     [Test]

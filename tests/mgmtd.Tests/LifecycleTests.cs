@@ -8,7 +8,7 @@ public sealed class LifecycleTests : DaemonFixture
 {
     private static readonly string[] StartNames =
     [
-        "domain-pre-start", "domain-pre-spawn", "property-reset:start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
+        "domain-pre-start", "domain-pre-spawn", "property-reset:xid", "property-reset:stubdom_xid", "property-reset:start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
     ];
 
     protected override DaemonOptions Options => new()
@@ -27,7 +27,7 @@ public sealed class LifecycleTests : DaemonFixture
                 "glacial": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "delays": { "launch": 60000 } } },
                 "stubborn": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "shutdown": "ignored" } } },
                 "mute": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "agent": "absent" } } },
-                "crashes": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "crash-after-ms": 50 } } },
+                "crashes": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "crash-after-ms": 500 } } },
                 "no-launch": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "launch": "fails: no such machine type" } } },
                 "no-run": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "continue": "fails: the monitor does not answer" } } },
                 "bad-disk": { "class": "StandaloneVM", "properties": { "label": "red" }, "behaviour": { "faults": { "storage": { "start": "disk error" } } }, "volumes": {
@@ -53,7 +53,7 @@ public sealed class LifecycleTests : DaemonFixture
         await Daemon.OkAsync("mgmt.vm.Shutdown", "plain", "wait");
         var down = await events.UntilAsync(e => e.Name == "domain-shutdown");
         Assert.That(down.Select(e => e.Name).Where(n => n != "agent-state"),
-            Is.EqualTo(new[] { "domain-pre-shutdown", "domain-shutdown-step", "domain-stopped", "property-reset:start_time", "domain-shutdown" }));
+            Is.EqualTo(new[] { "domain-pre-shutdown", "domain-shutdown-step", "domain-stopped", "property-reset:xid", "property-reset:stubdom_xid", "property-reset:start_time", "domain-shutdown" }));
         Assert.That(await Daemon.StateAsync("plain"), Is.EqualTo("Halted"));
     }
 

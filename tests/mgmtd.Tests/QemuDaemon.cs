@@ -74,6 +74,13 @@ internal sealed class QemuDaemon : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await EndAsync();
+        await Process.DisposeAsync();
+    }
+
+    /// <summary>Kills the daemon and the VMs that still run; their files stay.</summary>
+    internal async Task EndAsync()
+    {
         // First the daemon, so that nothing is started while we end what there is.
         if (!Process.HasExited)
         {
@@ -84,7 +91,6 @@ internal sealed class QemuDaemon : IAsyncDisposable
             TestSignal.Send(pid, TestSignal.Kill);
             await TestSignal.GoneAsync(pid);
         }
-        await Process.DisposeAsync();
     }
 
     /// <summary>The guest's kernel, as an administrator puts it there, and the template.</summary>

@@ -12,7 +12,7 @@ internal sealed partial class QemuLifeTests
 {
     private const string Vm = "work";
     private const int UidBase = 1_900_000_000;
-    private static readonly string[] EndNames = ["domain-stopped", "property-reset:start_time", "domain-shutdown"];
+    private static readonly string[] EndNames = ["domain-stopped", "property-reset:xid", "property-reset:stubdom_xid", "property-reset:start_time", "domain-shutdown"];
 
     private QemuDaemon _qemu = null!;
     private List<MgmtEvent> _start = [];
@@ -45,14 +45,14 @@ internal sealed partial class QemuLifeTests
     {
         Assert.That(_start.Select(e => e.Name), Is.EqualTo(new[]
         {
-            "domain-pre-start", "domain-pre-spawn", "property-reset:start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
+            "domain-pre-start", "domain-pre-spawn", "property-reset:xid", "property-reset:stubdom_xid", "property-reset:start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
             // systemd-machined is switched off here.
             "fault-set", "agent-state", "agent-state",
         }));
         Assert.That(_start[0]["mem_required"], Is.EqualTo("160"));
-        Assert.That(_start[6]["start_guid"], Is.EqualTo(_start[0]["start_guid"]));
-        Assert.That(_start[7]["fault"], Is.EqualTo("machined"));
-        Assert.That(_start[8]["agent"], Is.EqualTo("connecting"));
+        Assert.That(_start[8]["start_guid"], Is.EqualTo(_start[0]["start_guid"]));
+        Assert.That(_start[9]["fault"], Is.EqualTo("machined"));
+        Assert.That(_start[10]["agent"], Is.EqualTo("connecting"));
     }
 
     [Test]

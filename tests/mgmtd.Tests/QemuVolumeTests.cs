@@ -133,15 +133,63 @@ internal sealed class QemuVolumeTests
         Assert.That(Directory.EnumerateFileSystemEntries(directory).Select(Path.GetFileName), Is.EquivalentTo(new[] { "private.qcow2" }));
     }
 
+    [TestCase("Snapshot", "")]
+    [TestCase("Resize", "4294967296")]
+    [TestCase("Clear", "")]
+    [TestCase("CloneTo", "")]
+    [TestCase("Start", "")]
+    public async Task A_link_planted_as_an_image_is_not_followed(string call, string payload)
+    {
+        var vm = "planted-" + call.ToLowerInvariant();
+        await _qemu.MakeVmAsync(vm);
+        var outside = Path.Combine(Daemon.RunDirectory, vm);
+        await File.WriteAllTextAsync(outside, "secret");
+        File.Move(Image(vm), outside + ".kept");
+        File.CreateSymbolicLink(Image(vm), outside);
+        await _qemu.MakeVmAsync(vm + "-source");
+        payload = call == "CloneTo" ? await VolumeAsync("CloneFrom", vm + "-source") : payload;
+        await Daemon.RefusedAsync(ErrorCode.StoragePoolException, call == "Start" ? "mgmt.vm.Start" : "mgmt.vm.volume." + call, vm, call == "Start" ? "" : "private", payload);
+        Assert.That(await Daemon.OkAsync("mgmt.pool.Check", "dom0", "default", "mend"), Does.Contain($"unknown appvms/{vm}/private.qcow2 mended=no").And.Contain($"damaged appvms/{vm}/private mended=no"));
+        Assert.That(await File.ReadAllTextAsync(outside), Is.EqualTo("secret"));
+        Assert.That(new FileInfo(Image(vm)).LinkTarget, Is.EqualTo(outside), "never deleted");
+        File.Move(outside + ".kept", Image(vm), overwrite: true);
+        await Daemon.OkAsync("mgmt.vm.Remove", vm);
+    }
+
+    [Test]
+    public async Task A_vm_is_not_made_through_a_link_that_was_planted_and_nothing_is_removed_through_one()
+    {
+        var outside = Directory.CreateDirectory(Path.Combine(Daemon.RunDirectory, "outside")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(outside, "private.qcow2"), "mine");
+        var planted = Path.Combine(PoolDirectory, "appvms", "through");
+        Directory.CreateDirectory(Path.GetDirectoryName(planted)!);
+        Directory.CreateSymbolicLink(planted, outside);
+        await Daemon.RefusedAsync(ErrorCode.StoragePoolException, "mgmt.vm.Create.AppVM", "dom0", "base", "name=through label=red");
+        Assert.That(await Daemon.OkAsync("mgmt.vm.List"), Does.Not.Contain("through"));
+        Assert.That(Directory.EnumerateFileSystemEntries(outside).Select(Path.GetFileName), Is.EqualTo(new[] { "private.qcow2" }));
+        Assert.That(await File.ReadAllTextAsync(Path.Combine(outside, "private.qcow2")), Is.EqualTo("mine"));
+        File.Delete(planted);
+        await _qemu.MakeVmAsync("through");
+        await Daemon.OkAsync("mgmt.vm.Remove", "through");
+    }
+
     [TestCase("/etc")]
+    [TestCase("{state}/pools/link/inside")]
     [TestCase("{state}/pools/../elsewhere")]
     [TestCase("{state}")]
     [TestCase("relative")]
     public async Task A_pool_outside_the_pool_roots_is_not_added(string path)
     {
+        var link = Path.Combine(Daemon.StateDirectory, "pools", "link");
+        if (path.Contains("link", StringComparison.Ordinal))
+        {
+            Directory.CreateSymbolicLink(link, Daemon.RunDirectory);
+        }
         path = path.Replace("{state}", Daemon.StateDirectory, StringComparison.Ordinal);
         await Daemon.RefusedAsync(ErrorCode.StoragePoolException, "mgmt.pool.Add", "dom0", "qcow2", $"name=outside\ndir_path={path}\n");
         Assert.That(await Daemon.OkAsync("mgmt.pool.List"), Does.Not.Contain("outside"));
+        Assert.That(Directory.Exists(Path.Combine(Daemon.RunDirectory, "inside")), Is.False);
+        File.Delete(link);
     }
 
     [Test]

@@ -15,6 +15,17 @@ internal static class RawMonitor
     internal static Task<string> QemuAsync(string runDirectory, string command) => TalkAsync(
         Path.Combine(runDirectory, "rescue"), Encoding.ASCII.GetBytes($$"""{"execute":"qmp_capabilities"}{"execute":"{{command}}","id":"asked"}"""), "\"asked\"", Deadline);
 
+    /// <summary>Writes so many bytes of a value to the beginning of a VM's disk and flushes, as its guest would.</summary>
+    internal static async Task WriteAsync(string runDirectory, string volume, byte value, int bytes)
+    {
+        foreach (var command in new[] { $"write -P {value} 0 {bytes}", "flush" })
+        {
+            var line = $$"""{"command-line":"qemu-io -d /machine/peripheral/disk-{{volume}}/virtio-backend \"{{command}}\""}""";
+            var question = $$"""{"execute":"qmp_capabilities"}{"execute":"human-monitor-command","arguments":{{line}},"id":"asked"}""";
+            Assert.That(await TalkAsync(Path.Combine(runDirectory, "rescue"), Encoding.ASCII.GetBytes(question), "\"asked\"", Deadline), Does.Contain("\"return\": \"\""));
+        }
+    }
+
     /// <summary>Whether the guest's file systems are <c>frozen</c> or <c>thawed</c>; <c>silent</c>: ask again. The daemon must be dead: the agent has one client.</summary>
     internal static async Task<string> FreezeStatusAsync(string runDirectory)
     {

@@ -10,7 +10,7 @@ public sealed class WireTests : DaemonFixture
 {
     private static readonly Dictionary<string, string> Arguments = new(StringComparer.Ordinal)
     {
-        ["property"] = "label", ["feature"] = "gui", ["tag"] = "blue", ["label"] = "red", ["pool"] = "default", ["volume"] = "root", ["call"] = "1",
+        ["property"] = "label", ["feature"] = "gui", ["tag"] = "blue", ["label"] = "red", ["pool"] = "default", ["volume"] = "root", ["call"] = "1", ["profile"] = "daily", ["`preload`"] = "preload",
         ["file"] = "30-user", ["service"] = "mgmt.vm.Start", ["question"] = "0123456789abcdef0123456789abcdef", ["template"] = "debian", ["vm"] = "work", ["class"] = "AppVM", ["driver"] = "qcow2", ["`NAME+BYTES`"] = "made+512", ["`wait`, `force` or `force+wait`"] = "wait",
     };
 

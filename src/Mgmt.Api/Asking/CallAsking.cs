@@ -49,7 +49,7 @@ public sealed class CallAsking(PolicyGate policy, StateStore store, PendingQuest
         // Who answers sees the value too; only the first question is about one.
         var isFirst = asked.Service == row.Name;
         var argument = (isFirst ? row.ValueArgument?.Invoke(call) : null) ?? "+" + asked.Argument;
-        return new(call.Source, isFirst ? call.Request.Method : "mgmt." + asked.Service, argument, [asked.Target], verdict.YesIsDefault ? asked.Target : null, verdict.Rule)
+        return new(call.Source, isFirst ? call.Request.Method : asked.FullService, argument, [asked.Target], verdict.YesIsDefault ? asked.Target : null, verdict.Rule)
         {
             Icons = AskIcons.For(call.State, [call.Source, asked.Target]),
         };

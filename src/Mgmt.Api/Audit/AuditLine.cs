@@ -24,11 +24,23 @@ internal sealed class AuditLine
             _json.WriteString("method"u8, request.Method);
             _json.WriteString("argument"u8, request.Argument);
             _json.WriteString("source"u8, request.Source);
+            if (request.RequestedSource is { } requested)
+            {
+                _json.WriteString("requested_source"u8, requested);
+            }
             _json.WriteString("target"u8, record.Target ?? request.Destination);
         }
         _json.WriteNumber("uid"u8, record.Caller.Uid);
         _json.WriteNumber("pid"u8, record.Caller.Pid);
+        if (record.Caller.Via is { } via)
+        {
+            _json.WriteString("via"u8, via);
+        }
         WriteVerdict(record.Verdict);
+        if (record.Withheld > 0)
+        {
+            _json.WriteNumber("withheld"u8, record.Withheld);
+        }
         _json.WriteString("outcome"u8, record.Outcome);
         _json.WriteNumber("ms"u8, Math.Round(record.Took.TotalMilliseconds, 3));
         _json.WriteEndObject();

@@ -8,4 +8,8 @@ public readonly record struct AuditRecord(
     Caller Caller,
     PolicyVerdict? Verdict,
     string Outcome,
-    TimeSpan Took);
+    TimeSpan Took)
+{
+    /// <summary>How many items of the reply the policy kept from the caller.</summary>
+    public int Withheld { get; init; }
+}

@@ -3,9 +3,12 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>Features: free-form names with printable values. Empty is false, everything else is true.</summary>
-public sealed class FeatureCalls(StateStore store) : ICallGroup
+public sealed class FeatureCalls(StateStore store, PropertyTable properties) : ICallGroup
 {
     private const int MaxValueLength = 4096;
+
+    /// <summary>What a server keeps for itself in a feature's guise. SOURCE: the features that Qubes OS refuses to change.</summary>
+    private static readonly string[] Prohibited = ["deferred-netvm-original", "preload-dispvm", "preload-dispvm-completed", "preload-dispvm-in-progress"];
 
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
@@ -16,6 +19,12 @@ public sealed class FeatureCalls(StateStore store) : ICallGroup
             "The value of a feature.", Get) { Returns = "value" },
         new("vm.feature.CheckWithTemplate", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
             "The value of a feature, of the VM or of its template.", CheckWithTemplate) { Returns = "value" },
+        new("vm.feature.CheckWithAdminVM", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "The value of a feature, of the VM or of dom0.", CheckWithAdminVM) { Returns = "value" },
+        new("vm.feature.CheckWithTemplateAndAdminVM", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "The value of a feature, of the VM, of its template or of dom0.", CheckWithTemplateAndAdminVM) { Returns = "value" },
+        new("vm.feature.CheckWithNetvm", CallTarget.Any, CallAccess.Read, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
+            "The value of a feature, of the VM or of the nearest netvm that has it.", CheckWithNetvm) { Returns = "value" },
         new("vm.feature.Set", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.Optional("value"), CallDialects.Both,
             "Sets a feature.", Set) { ValueArgument = Values.Argument },
         new("vm.feature.Remove", CallTarget.Any, CallAccess.Write, CallScope.Vm, ArgumentRule.Required("feature"), PayloadRule.None, CallDialects.Both,
@@ -34,22 +43,33 @@ public sealed class FeatureCalls(StateStore store) : ICallGroup
     private ValueTask<ReadOnlyMemory<byte>> Get(CallContext call, CancellationToken cancellation) =>
         new(Content.Text(call.Target.Features.GetValueOrDefault(call.Argument) ?? throw NotFound(call.Target, call.Argument)));
 
-    private ValueTask<ReadOnlyMemory<byte>> CheckWithTemplate(CallContext call, CancellationToken cancellation)
+    private ValueTask<ReadOnlyMemory<byte>> CheckWithTemplate(CallContext call, CancellationToken cancellation) => First(call, Chain(call, "template"));
+
+    private ValueTask<ReadOnlyMemory<byte>> CheckWithAdminVM(CallContext call, CancellationToken cancellation) => First(call, [call.Target, Dom0(call)]);
+
+    private ValueTask<ReadOnlyMemory<byte>> CheckWithTemplateAndAdminVM(CallContext call, CancellationToken cancellation) => First(call, Chain(call, "template").Append(Dom0(call)));
+
+    private ValueTask<ReadOnlyMemory<byte>> CheckWithNetvm(CallContext call, CancellationToken cancellation) => First(call, Chain(call, "netvm"));
+
+    /// <summary>The value of the first VM that has the feature, also when it is empty. ERRORS: QubesFeatureNotFoundError.</summary>
+    private static ValueTask<ReadOnlyMemory<byte>> First(CallContext call, IEnumerable<VmRecord> vms) =>
+        new(Content.Text(vms.Select(vm => vm.Features.GetValueOrDefault(call.Argument)).FirstOrDefault(value => value is not null) ?? throw NotFound(call.Target, call.Argument)));
+
+    /// <summary>The VM, the one its property names, the one that one's names, and so on.</summary>
+    private IEnumerable<VmRecord> Chain(CallContext call, string property)
     {
         var seen = 0;
-        for (var vm = call.Target; vm is not null && seen++ < 8; vm = vm.Property("template") is { Length: > 0 } template ? call.State.Find(VmName.Parse(template)) : null)
+        for (var vm = call.Target; vm is not null && seen++ <= call.State.Vms.Count; vm = properties.TryReferent(call.State, vm, property))
         {
-            if (vm.Features.TryGetValue(call.Argument, out var value))
-            {
-                return new(Content.Text(value));
-            }
+            yield return vm;
         }
-        throw NotFound(call.Target, call.Argument);
     }
+
+    private static VmRecord Dom0(CallContext call) => call.State.Get(VmName.Dom0);
 
     private async ValueTask<ReadOnlyMemory<byte>> Set(CallContext call, CancellationToken cancellation)
     {
-        var feature = FeatureName.Parse(call.Argument).Value;
+        var feature = Changeable(call);
         var value = call.PayloadText("feature value");
         if (value.Length > MaxValueLength || value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
@@ -70,7 +90,7 @@ public sealed class FeatureCalls(StateStore store) : ICallGroup
 
     private async ValueTask<ReadOnlyMemory<byte>> Remove(CallContext call, CancellationToken cancellation)
     {
-        var feature = FeatureName.Parse(call.Argument).Value;
+        var feature = Changeable(call);
         var missing = await store.ApplyAsync(change =>
         {
             var vm = change.State.Get(call.Target.Name);
@@ -84,6 +104,12 @@ public sealed class FeatureCalls(StateStore store) : ICallGroup
             return null;
         }, CancellationToken.None);
         return missing is null ? Content.Empty : throw missing;
+    }
+
+    private static string Changeable(CallContext call)
+    {
+        var feature = FeatureName.Parse(call.Argument).Value;
+        return Prohibited.Contains(feature) ? throw new MgmtException(ErrorCode.QubesValueError, "Feature %s is not for callers to change", feature) : feature;
     }
 
     private static MgmtException NotFound(VmRecord vm, string feature) => new(ErrorCode.QubesFeatureNotFoundError, "Feature not set for domain %s: %s", vm.Name.Value, feature);

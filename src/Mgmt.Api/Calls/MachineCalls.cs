@@ -5,7 +5,6 @@ namespace Mgmt.Api;
 /// <summary>Machines of the host that are no VMs: containers, and what others registered. SOURCE: docs/machines.md.</summary>
 public sealed class MachineCalls(MachineOperations machines, MachineCopies copies) : ICallGroup
 {
-    private const string Framed = "frames (docs/wire.md)";
     private static readonly ArgumentRule s_machine = ArgumentRule.Required("machine");
 
     /// <inheritdoc/>
@@ -23,12 +22,12 @@ public sealed class MachineCalls(MachineOperations machines, MachineCopies copie
             "Ends a machine by force.", Kill),
         new("machine.Console", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, s_machine,
             PayloadRule.Streamed("a line of JSON, then frames of what is typed", TerminalWish.MaxBytes), CallDialects.Mgmt,
-            "A terminal of a container, with a login prompt or with nothing at its other end.", Console) { Returns = Framed, StreamsContent = true, IsInteractive = true, IsCancellable = true },
+            "A terminal of a container, with a login prompt or with nothing at its other end.", Console) { Content = ContentKind.Frames, IsInteractive = true, IsCancellable = true },
         new("machine.Run", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, s_machine,
             PayloadRule.Streamed("a line of JSON, then frames of what is typed", TerminalWish.MaxBytes), CallDialects.Mgmt,
-            "Runs a program in a container, on a terminal.", Run) { Returns = Framed, StreamsContent = true, IsInteractive = true, IsCancellable = true },
+            "Runs a program in a container, on a terminal.", Run) { Content = ContentKind.Frames, IsInteractive = true, IsCancellable = true },
         new("machine.CopyFrom", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, s_machine, PayloadRule.Required("path in the container"), CallDialects.Mgmt,
-            "Sends a file of a container, or a directory as a tar stream.", CopyFrom) { Returns = Framed, StreamsContent = true, IsCancellable = true },
+            "Sends a file of a container, or a directory as a tar stream.", CopyFrom) { Content = ContentKind.Frames, IsCancellable = true },
         new("machine.CopyTo", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, s_machine, PayloadRule.Streamed("a line of JSON, then the file or a tar stream", CopyWish.MaxBytes), CallDialects.Mgmt,
             "Puts a file, or a directory from a tar stream, into a container.", CopyTo) { IsCancellable = true },
     ];

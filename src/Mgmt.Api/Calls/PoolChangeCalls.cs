@@ -58,6 +58,8 @@ public sealed class PoolChangeCalls(PoolOperations pools) : ICallGroup
         var text = new StringBuilder();
         Line(text, "data_size", usage.SizeBytes);
         Line(text, "data_usage", usage.UsedBytes);
+        Line(text, "metadata_size", usage.MetadataSizeBytes);
+        Line(text, "metadata_usage", usage.MetadataUsedBytes);
         return new(Content.Text(text.ToString()));
     }
 

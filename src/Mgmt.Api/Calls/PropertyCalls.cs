@@ -5,7 +5,7 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>Properties of VMs (vm.property.*) and of the host (property.*): one set of handlers, two rows for each.</summary>
-public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : ICallGroup
+public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer, PolicyGate policy) : ICallGroup
 {
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows => [.. RowsOf("property.", CallTarget.Dom0, CallScope.Host, "the host"), .. RowsOf("vm.property.", CallTarget.Any, CallScope.Vm, "a VM")];
@@ -17,7 +17,7 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : 
         new(prefix + "Get", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
             $"A property of {holder}.", Get) { Returns = "`default=<yes,no> type=<str,int,bool,vm,label> <value>`" },
         new(prefix + "GetAll", target, CallAccess.Read, scope, ArgumentRule.None, PayloadRule.None, CallDialects.Both,
-            $"All properties of {holder}.", GetAll) { Returns = "`<property> <as in Get>\\n`, in the value `\\` is `\\\\` and LF `\\n`" },
+            $"All properties of {holder} that the policy lets the caller Get.", GetAll) { Returns = "`<property> <as in Get>\\n`, in the value `\\` is `\\\\` and LF `\\n`" },
         new(prefix + "GetDefault", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
             $"The default of a property of {holder}.", GetDefault) { Returns = "`type=<type> <value>`, nothing when there is none" },
         new(prefix + "Help", target, CallAccess.Read, scope, ArgumentRule.Required("property"), PayloadRule.None, CallDialects.Both,
@@ -40,9 +40,15 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer) : 
     private ValueTask<ReadOnlyMemory<byte>> GetAll(CallContext call, CancellationToken cancellation)
     {
         var vm = Vm(call);
+        var get = vm is null ? "property.Get" : "vm.property.Get";
         var text = new StringBuilder();
         foreach (var definition in table.List(vm))
         {
+            if (!policy.AllowsEvent(call.Source, new(get, definition.Name, call.Target.Name.Value)))
+            {
+                call.Withheld++;
+                continue;
+            }
             var line = Line(call, table.Get(call.State, vm, definition)).Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
             text.Append(definition.Name).Append(' ').Append(line).Append('\n');
         }

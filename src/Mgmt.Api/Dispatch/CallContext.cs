@@ -5,8 +5,9 @@ namespace Mgmt.Api;
 /// <summary>One call on its way: what was asked, by whom, of whom. Handlers see it only after the policy allowed it.</summary>
 public sealed class CallContext
 {
-    internal CallContext(long id, CallRow row, CallDialect dialect, CallRequest request, Caller caller, HostState state)
+    internal CallContext(Dispatcher dispatcher, long id, CallRow row, CallDialect dialect, CallRequest request, Caller caller, HostState state)
     {
+        Dispatcher = dispatcher;
         Id = id;
         Row = row;
         Dialect = dialect;
@@ -14,6 +15,9 @@ public sealed class CallContext
         Caller = caller;
         State = state;
     }
+
+    /// <summary>Who carries it out, and other calls for it.</summary>
+    internal Dispatcher Dispatcher { get; }
 
     /// <summary>The number of the call since the daemon started.</summary>
     public long Id { get; }
@@ -56,6 +60,9 @@ public sealed class CallContext
 
     /// <summary>The VM the call is for; known to exist and to be of the right kind. Null until the policy has allowed the call.</summary>
     public VmRecord Target { get; internal set; } = null!;
+
+    /// <summary>How many items the policy kept from the caller; the audit line has it.</summary>
+    internal int Withheld { get; set; }
 
     /// <summary>Whether the caller speaks <c>mgmt.</c>.</summary>
     public bool IsMgmt => Dialect == CallDialect.Mgmt;

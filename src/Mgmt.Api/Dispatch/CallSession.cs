@@ -19,13 +19,19 @@ public sealed class CallSession
     public bool IsStream => Context?.Row.IsStream == true;
 
     /// <summary>Whether the content is sent while it is made.</summary>
-    public bool StreamsContent => Context?.Row.StreamsContent == true;
+    public bool StreamsContent => Context is { Row.Content: not ContentKind.Whole };
+
+    /// <summary>Whether a client of Qubes OS that calls through qrexec gets the content without the mark of OK: what it starts is the service itself, and its output.</summary>
+    public bool IsUnmarked => Context is { Row.Content: ContentKind.Bytes, Dialect: CallDialect.Admin };
 
     /// <summary>Whether the payload is typed by somebody, who may take their time.</summary>
     public bool IsInteractive => Context?.Row.IsInteractive == true;
 
     /// <summary>Whether the payload is to be handed on as it arrives.</summary>
     public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;
+
+    /// <summary>Whether the call takes a payload at all.</summary>
+    public bool TakesPayload => Context?.Row.Payload.Kind is not (null or PayloadKind.None);
 
     /// <summary>The most bytes the request may have, header included.</summary>
     public int CapBytes => Context?.Row.Payload.CapBytes ?? PayloadRule.DefaultCapBytes;

@@ -6,6 +6,10 @@ public static class CallerRights
     /// <summary>ERRORS: PermissionDenied.</summary>
     public static void Check(Caller caller, CallRequest request)
     {
+        if (request.RequestedSource is not null)
+        {
+            throw new MgmtException(ErrorCode.PermissionDenied, "A management call is not relayed: %s calls for itself only", request.Source);
+        }
         switch (caller.Role)
         {
             case CallerRole.Any:

@@ -20,7 +20,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             CallerRights.Check(caller, request);
             var row = table.Find(request.Method, out var dialect);
             row.Argument.Check(request.Argument, dialect == CallDialect.Mgmt);
-            return new(request, caller, began, new CallContext(calls.NextId(), row, dialect, request, caller, store.Current), null);
+            return new(request, caller, began, new CallContext(this, calls.NextId(), row, dialect, request, caller, store.Current), null);
         }
         catch (MgmtException refusal)
         {
@@ -55,7 +55,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             call.PayloadStream = input.Stream;
             if (input.Stream is null)
             {
-                call.Row.Payload.Check(input.Payload.Length);
+                call.Row.Payload.Check(input.Payload.Length, call.IsMgmt);
             }
             target = Targets.Asked(call.State, call.Request);
             verdict = policy.Decide(call, target);
@@ -102,6 +102,19 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
         }
     }
 
+    /// <summary>One call of a batch: as if it came alone, but only those that read, and answer at once. Never throws.</summary>
+    internal ValueTask<CallResult> RunInBatchAsync(CallRequest request, Caller caller, CancellationToken cancellation)
+    {
+        var session = Open(request, caller);
+        if (session.Context is { Row: { } row } && (row.Access != CallAccess.Read || row.IsStream || row.Payload.Kind is PayloadKind.Stream or PayloadKind.Required))
+        {
+            var refusal = new MgmtException(ErrorCode.ProtocolError, "a batch takes calls that only read and need no payload, not %s", request.Method);
+            Refused(session, caller, refusal);
+            return new(new CallResult(default, refusal, false));
+        }
+        return RunAsync(session, new CallInput(default, null, null, () => false), cancellation);
+    }
+
     private async ValueTask<ReadOnlyMemory<byte>> ActAsync(CallContext call, ActiveCall active, CallInput input)
     {
         if (call.Row.Access == CallAccess.Read)
@@ -135,5 +148,5 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
     }
 
     private void Note(CallSession session, string? target, PolicyVerdict? verdict, string outcome) =>
-        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)));
+        audit.Write(new(session.Context?.Id ?? calls.NextId(), session.Request, target, session.Caller, verdict, outcome, clock.GetElapsedTime(session.Began)) { Withheld = session.Context?.Withheld ?? 0 });
 }

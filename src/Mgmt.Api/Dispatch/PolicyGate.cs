@@ -83,7 +83,7 @@ public sealed class PolicyGate(PolicyStore policy, StateStore store, RemovedVms 
     }
 
     private static PolicyRequest Request(string source, CallQuestion question, string? valueArgument = null) =>
-        new("mgmt." + question.Service, "+" + question.Argument, source, question.Target) { ValueArgument = valueArgument };
+        new(question.FullService, "+" + question.Argument, source, question.Target) { ValueArgument = valueArgument };
 
     private static PolicyVerdict Granted(PolicyVerdict verdict, HashSet<CallQuestion>? granted) =>
         verdict.IsAsk && granted?.Contains(verdict.Question) == true ? verdict with { Allowed = true, Reason = $"allowed by the user {verdict.Rule}" } : verdict;

@@ -11,7 +11,7 @@ internal static class CallsPage
             <!-- Generated from the call table by `make generate`; do not edit. -->
             # Calls
 
-            Each call is sent as `mgmt.NAME`. *Dest* says what the destination may be; *arg* and *payload* whether they have to be there (in
+            Each call is sent as `mgmt.NAME`; one that begins with `qubes.` as it is named. *Dest* says what the destination may be; *arg* and *payload* whether they have to be there (in
             parentheses: may be absent); *role* which role file of the default policy allows the call; *also admin.* whether the name is
             served with the prefix `admin.` too. What the formats mean in detail: [wire.md](wire.md). Errors: [errors.md](errors.md).
 
@@ -30,7 +30,7 @@ internal static class CallsPage
                 _ => row.Payload.Shape,
             };
             var admin = row.Dialects == CallDialects.Both ? "yes" : "no";
-            text.Append($"| `{row.Name}` | {target} | {argument} | {payload} | {row.Returns} | {PolicyGenerator.Role(row)} | {admin} | {row.Summary} |\n");
+            text.Append($"| `{row.Name}` | {target} | {argument} | {payload} | {(row.Content == ContentKind.Frames ? "[frames](wire.md#framed-contents)" : row.Returns)} | {(row.Dialects == CallDialects.Own ? "none" : PolicyGenerator.Role(row))} | {admin} | {row.Summary} |\n");
         }
         return text.ToString();
     }

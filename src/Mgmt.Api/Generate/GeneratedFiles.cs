@@ -1,6 +1,6 @@
 namespace Mgmt.Api;
 
-/// <summary>The files derived from the call table: default policy and roles, rpc-services, docs/calls.md, docs/errors.md.</summary>
+/// <summary>The files derived from the call table: default policy and roles, rpc-services, docs/calls.md, docs/agent-commands.md, docs/errors.md.</summary>
 public static class GeneratedFiles
 {
     /// <summary>Path below the repository to content.</summary>
@@ -11,6 +11,7 @@ public static class GeneratedFiles
         PolicyGenerator.AddTo(files, table);
         RpcServiceGenerator.AddTo(files, table);
         files["docs/calls.md"] = CallsPage.Write(table);
+        files["docs/agent-commands.md"] = AgentPage.Write(table);
         files["docs/errors.md"] = ErrorsPage.Write();
         return files;
     }

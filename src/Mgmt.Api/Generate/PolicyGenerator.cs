@@ -15,7 +15,8 @@ internal static class PolicyGenerator
         var text = new StringBuilder(Header);
         text.Append("# Each call takes its rules from a role: include/mgmt-{vm,host}-{ro,rwx}. Read calls are in ro, all others in rwx; ro includes rwx of\n");
         text.Append("# the same scope. Put your own rules into files with a lower number, such as 30-user.policy: the first rule that matches decides.\n\n");
-        foreach (var row in table.Rows)
+        // A service of Qubes OS is no management call: the roles' lines, which are for those, do not allow it.
+        foreach (var row in table.Rows.Where(row => row.Dialects != CallDialects.Own))
         {
             text.Append($"!include-service mgmt.{row.Name} * include/{Role(row)}\n");
         }

@@ -21,17 +21,27 @@ internal sealed class FrozenGuest(LifecycleServices services, VmSession session)
     /// <summary>There was nothing to thaw when we did it.</summary>
     internal bool WasThawedByOthers => _wasThawedByOthers;
 
+    /// <summary>How many file systems were frozen, as the guest said.</summary>
+    internal long Count { get; private set; }
+
+    /// <summary>It was thawed, or that was tried.</summary>
+    internal bool IsOver => _firstTry.Task.IsCompleted;
+
+    /// <summary>How many were thawed, as the guest said.</summary>
+    internal long Thawed { get; private set; }
+
     /// <summary>Why it is not frozen, when it is not.</summary>
     internal MgmtException? Refusal { get; private set; }
 
     /// <summary>Asks for the freeze and finds out what came of it, as far as that can be known within the deadline.</summary>
-    internal async Task FreezeAsync()
+    internal async Task FreezeAsync(string command, string? arguments)
     {
         var began = services.Clock.GetTimestamp();
         try
         {
-            var count = await session.Vm.Agent.ExecuteAsync("guest-fsfreeze-freeze", null, GuestFreeze.FreezeDeadline, CancellationToken.None);
-            _outcome = Number(count) > 0 ? Quiesced.Yes : Quiesced.No;
+            var count = await session.Vm.Agent.ExecuteAsync(command, arguments, GuestFreeze.FreezeDeadline, CancellationToken.None);
+            Count = Number(count);
+            _outcome = Count > 0 ? Quiesced.Yes : Quiesced.No;
             return;
         }
         catch (MgmtException error)
@@ -116,6 +126,7 @@ internal sealed class FrozenGuest(LifecycleServices services, VmSession session)
         try
         {
             var count = await session.Vm.Agent.ExecuteAsync("guest-fsfreeze-thaw", null, ThawDeadline, CancellationToken.None);
+            Thawed += Number(count);
             _wasThawedByOthers = !_thawTried && Number(count) == 0;
             _thawTried = true;
         }

@@ -19,7 +19,10 @@ internal sealed class GuestFreeze(LifecycleServices services)
     /// Asks the guest to freeze. What it gives has to be thawed, whatever came of it. ERRORS: MgmtUnavailableError: no agent that answers, the VM
     /// ended, or the thaw of an earlier freeze is overdue.
     /// </summary>
-    internal async Task<FrozenGuest> FreezeAsync(VmSession session)
+    internal Task<FrozenGuest> FreezeAsync(VmSession session) => FreezeAsync(session, "guest-fsfreeze-freeze", null);
+
+    /// <summary>The same with the command that does it: all file systems, or some.</summary>
+    internal async Task<FrozenGuest> FreezeAsync(VmSession session, string command, string? arguments)
     {
         if (session.Vm.Agent.State != AgentState.Ready)
         {
@@ -36,7 +39,7 @@ internal sealed class GuestFreeze(LifecycleServices services)
         }
         var guest = new FrozenGuest(services, session);
         session.Thawing = guest.WatchAsync(Limit);
-        await guest.FreezeAsync();
+        await guest.FreezeAsync(command, arguments);
         return guest;
     }
 

@@ -94,6 +94,17 @@ internal static class LifecycleChanges
         }
     }
 
+    /// <summary>What is computed of a run is another with each one. SOURCE: the events of Qubes OS around domain-spawn and domain-shutdown.</summary>
+    internal static void EmitRunResets(this IStateTransaction change, VmName name)
+    {
+        foreach (var property in RunProperties)
+        {
+            change.Emit(MgmtEvent.Of(name, "property-reset:" + property, ("name", property)));
+        }
+    }
+
+    private static readonly ImmutableArray<string> RunProperties = ["xid", "stubdom_xid", "start_time"];
+
     internal static string Wire(AgentState agent) => agent switch
     {
         AgentState.Connecting => "connecting",

@@ -46,12 +46,11 @@ public sealed class LiveSnapshots(LifecycleServices services)
         {
             throw new MgmtException(ErrorCode.MgmtUnavailableError, "The guest agent of %s is not ready", session.Name.Value);
         }
-        // Before the freeze, which is to be short.
         var target = await services.Pools.Get(record.Pool).OpenSnapshotTargetAsync(record, cancellation);
         try
         {
             var (disk, quiesced) = quiesce == QuiesceWish.No || !CanFreeze(session)
-                ? (await session.Vm.BeginCopyAsync(record.Name, target.Image, cancellation), Quiesced.No)
+                ? (await session.Vm.BeginCopyAsync(record.Name, target.Image, null, cancellation), Quiesced.No)
                 : await BeginFrozenAsync(session, record.Name, target.Image, quiesce, cancellation);
             return new LiveCopy(target, disk, quiesced, record.SizeBytes);
         }
@@ -62,55 +61,55 @@ public sealed class LiveSnapshots(LifecycleServices services)
         }
     }
 
+    /// <summary>The freeze is to be short: it comes when all else is ready.</summary>
     private async Task<(IDiskCopy Disk, Quiesced Quiesced)> BeginFrozenAsync(
         VmSession session, VolumeName volume, ImageLayer target, QuiesceWish quiesce, CancellationToken cancellation)
     {
-        FrozenGuest guest;
+        FrozenGuest? guest = null;
+        IDiskCopy disk;
+        Quiesced quiesced;
         try
         {
-            guest = await _freeze.FreezeAsync(session);
-        }
-        catch (MgmtException error) when (quiesce == QuiesceWish.Try)
-        {
-            Log.NotFrozen(services.Log, session.Name, error.Message);
-            return (await session.Vm.BeginCopyAsync(volume, target, cancellation), Quiesced.No);
-        }
-        IDiskCopy? disk = null;
-        var quiesced = Quiesced.No;
-        try
-        {
-            if (quiesce == QuiesceWish.Try || guest.State == Quiesced.Yes)
-            {
-                disk = await session.Vm.BeginCopyAsync(volume, target, cancellation);
-            }
-            quiesced = guest.State;
+            disk = await session.Vm.BeginCopyAsync(volume, target, FreezeAsync, cancellation);
+            quiesced = guest?.State ?? Quiesced.No;
         }
         finally
         {
-            await guest.ThawAsync();
+            await (guest?.ThawAsync() ?? Task.CompletedTask);
         }
-        if (quiesced == Quiesced.Yes && guest.WasThawedByOthers)
+        if (quiesced == Quiesced.Yes && guest!.WasThawedByOthers)
         {
             // Nobody knows since when.
             quiesced = Quiesced.TimedOut;
         }
-        if (disk is null || (quiesce == QuiesceWish.Yes && quiesced != Quiesced.Yes))
-        {
-            throw await NotQuiescedAsync(session.Name, guest, disk, quiesced);
-        }
-        return (disk, quiesced);
-    }
-
-    private static async Task<MgmtException> NotQuiescedAsync(VmName vm, FrozenGuest guest, IDiskCopy? disk, Quiesced quiesced)
-    {
-        if (disk is not null)
+        if (quiesce == QuiesceWish.Yes && quiesced != Quiesced.Yes)
         {
             await disk.DisposeAsync();
+            throw NotQuiesced(session.Name, guest!, quiesced);
         }
-        return quiesced == Quiesced.TimedOut
-            ? new MgmtException(guest.Refusal, ErrorCode.MgmtTimeoutError, "The file systems of %s were not frozen in time", vm.Value)
-            : new MgmtException(guest.Refusal, ErrorCode.MgmtUnavailableError, "The file systems of %s cannot be frozen: %s", vm.Value, guest.Refusal?.Message ?? "there are none");
+        return (disk, quiesced);
+
+        async Task FreezeAsync()
+        {
+            try
+            {
+                guest = await _freeze.FreezeAsync(session);
+            }
+            catch (MgmtException error) when (quiesce == QuiesceWish.Try)
+            {
+                Log.NotFrozen(services.Log, session.Name, error.Message);
+                return;
+            }
+            if (quiesce == QuiesceWish.Yes && guest.State is var state && state != Quiesced.Yes)
+            {
+                throw NotQuiesced(session.Name, guest, state);
+            }
+        }
     }
+
+    private static MgmtException NotQuiesced(VmName vm, FrozenGuest guest, Quiesced quiesced) => quiesced == Quiesced.TimedOut
+        ? new MgmtException(guest.Refusal, ErrorCode.MgmtTimeoutError, "The file systems of %s were not frozen in time", vm.Value)
+        : new MgmtException(guest.Refusal, ErrorCode.MgmtUnavailableError, "The file systems of %s cannot be frozen: %s", vm.Value, guest.Refusal?.Message ?? "there are none");
 
     private async Task FollowAsync(LiveCopy copy, IProgress<CopyProgress>? progress, CancellationToken cancellation)
     {

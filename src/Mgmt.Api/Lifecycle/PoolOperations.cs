@@ -91,10 +91,11 @@ public sealed class PoolOperations(LifecycleServices services)
     /// </summary>
     public async Task<ImmutableArray<PoolFinding>> CheckAsync(PoolName name, bool mend, CancellationToken cancellation)
     {
-        var pool = services.Pools.Get(name);
+        await services.Pools.CheckTurn.WaitAsync(cancellation);
         var gates = new List<IDisposable>();
         try
         {
+            var pool = services.Pools.Get(name);
             var held = new HashSet<VmName>();
             // Not waited for: somebody may hold one gate and wait for another.
             foreach (var vm in services.Store.Current.Vms.Values.Where(vm => In(vm, name).Any()))
@@ -114,6 +115,7 @@ public sealed class PoolOperations(LifecycleServices services)
         finally
         {
             gates.ForEach(gate => gate.Dispose());
+            services.Pools.CheckTurn.Release();
         }
     }
 

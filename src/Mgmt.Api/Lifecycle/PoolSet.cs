@@ -65,6 +65,9 @@ public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> l
             ? throw new MgmtException(ErrorCode.MgmtUnavailableError, "Pool %s cannot be used: %s", name.Value, reason)
             : throw new MgmtException(ErrorCode.QubesPoolNotFoundError, "No such pool: '%s'", name.Value);
 
+    /// <summary>One check at a time, of whatever pool: two would take each other's VMs for being worked on.</summary>
+    internal SemaphoreSlim CheckTurn { get; } = new(1, 1);
+
     /// <summary>A pool that is open, or null.</summary>
     public IStoragePool? TryGet(PoolName name) => _open.GetValueOrDefault(name);
 

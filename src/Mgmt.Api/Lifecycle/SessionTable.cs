@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Threading.Channels;
 
 namespace Mgmt.Api;
 
@@ -8,7 +7,9 @@ public sealed class SessionTable
 {
     private readonly ConcurrentDictionary<VmName, VmSession> _sessions = new();
     private readonly ConcurrentDictionary<VmName, StartOperation> _starts = new();
-    private readonly Channel<bool> _added = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>A VM has a process from now on: started or adopted. Nothing that takes it may wait.</summary>
+    public event Action<VmSession>? Began;
 
     /// <summary>All with a process.</summary>
     public IEnumerable<VmSession> All => _sessions.Values;
@@ -20,13 +21,10 @@ public sealed class SessionTable
     public VmSession Get(VmName name) => Find(name)
         ?? throw new MgmtException(ErrorCode.MgmtUnavailableError, "The process of %s does not answer; Kill ends it", name.Value);
 
-    /// <summary>Something to read when there are new ones. One reader.</summary>
-    internal ChannelReader<bool> Added => _added.Reader;
-
     internal void Add(VmSession session)
     {
         _sessions[session.Name] = session;
-        _added.Writer.TryWrite(true);
+        Began?.Invoke(session);
     }
 
     internal void Remove(VmSession session) => _sessions.TryRemove(new(session.Name, session));

@@ -140,6 +140,11 @@ public sealed class UnfinishedVolumes(LifecycleServices services)
 
     private static void Check(HostState state, VolumeInWork volume)
     {
+        // It may have been removed since it was found.
+        if (!state.Pools.ContainsKey(volume.Pool))
+        {
+            throw new MgmtException(ErrorCode.QubesPoolNotFoundError, "No such pool: '%s'", volume.Pool.Value);
+        }
         if (state.VolumesInWork.Contains(volume))
         {
             throw new MgmtException(ErrorCode.MgmtBusyError, "Volume %s is being made or removed", volume.Vid.Value);

@@ -11,6 +11,7 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
     internal const string Unreachable = "unreachable";
 
     private readonly GuestFreeze _freeze = new(services);
+    private readonly DeviceOperations _devices = new(services);
 
     /// <summary>Tries every VM once; those that do not answer go on being tried until the token ends. The returned task is that.</summary>
     public async Task<Task> AdoptAllAsync(CancellationToken cancellation)
@@ -102,8 +103,12 @@ public sealed class VmAdopter(LifecycleServices services, VmWatcher watcher)
     {
         // A run without a start time was cut off between its launch and the first run of its processors: the start is finished.
         var unfinished = services.Vm(name).Status.Run is { } run && run.StartedAt == default;
+        var attached = await running.Devices.ListAsync(cancellation);
+        await services.Store.ApplyAsync(change => change.SetDevices(name, attached), CancellationToken.None);
+        await _devices.HoldAgainAsync(name, attached, cancellation);
         if (unfinished)
         {
+            await _devices.AttachAssignedAsync(name, running, cancellation);
             await running.ContinueAsync(cancellation);
         }
         await services.Store.ApplyAsync(change =>

@@ -7,6 +7,9 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
 {
     private const long GiB = 1L << 30;
 
+    /// <summary>Of a disposable: whether it is removed when its run is over, and marked with who asked for it.</summary>
+    public bool AutoCleanup { get; init; }
+
     /// <summary>The volumes of its class. SOURCE: docs/storage.md, "Volumes by class".</summary>
     public ImmutableSortedDictionary<VolumeName, VolumeRecord> Volumes(HostState state, PropertyTable properties)
     {

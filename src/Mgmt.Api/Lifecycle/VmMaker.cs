@@ -10,6 +10,9 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
 {
     private const int MaxQid = 65534;
 
+    /// <summary>What a disposable does not take from the VM it is made from.</summary>
+    private static readonly string[] OwnToEach = ["label", "template", "mac", "ip", "ip6", "autostart", "installed_by_rpm", "include_in_backups", "backup_timestamp", "auto_cleanup", "provides_network"];
+
     /// <summary>
     /// Makes a VM and its volumes. With <paramref name="rootImage"/> the root volume gets those bytes and that size.
     /// ERRORS: QubesVMAlreadyExistsError, QubesVMNotFoundError (template), QubesPropertyValueError, QubesLabelNotFoundError, those of the pools.
@@ -94,19 +97,37 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         // Once more, now that nobody else can change anything: what was checked may be gone.
         CheckFree(change.State, blueprint.Name);
         Check(change.State, blueprint);
-        var tag = TagName.CreatedBy(source);
-        var vm = new VmRecord
-        {
-            Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes, Tags = [tag],
-        }.WithProperty("label", blueprint.Label).WithProperty("template", blueprint.Template);
+        TagName[] tags = blueprint.AutoCleanup ? [TagName.CreatedBy(source), TagName.Parse("disp-created-by-" + source)] : [TagName.CreatedBy(source)];
+        var vm = new VmRecord { Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes };
+        vm = Inherit(vm, change.State, blueprint).WithProperty("label", blueprint.Label).WithProperty("template", blueprint.Template);
+        vm = vm with { Tags = vm.Tags.Union(tags) };
         change.PutVm(vm);
         foreach (var volume in UnfinishedVolumes.Of(volumes.Values))
         {
             change.RemoveVolumeInWork(volume);
         }
         change.Emit(MgmtEvent.Global("domain-add", ("vm", vm.Name.Value)));
-        change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
+        foreach (var tag in tags)
+        {
+            change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
+        }
         change.Emit(MgmtEvent.Of(vm.Name, "domain-create-on-disk"));
+    }
+
+    /// <summary>A disposable begins as the VM it is made from: with its settings, features and tags, but for tags that grant.</summary>
+    private static VmRecord Inherit(VmRecord vm, HostState state, VmBlueprint blueprint)
+    {
+        if (vm.Class != VmClass.DispVM)
+        {
+            return vm;
+        }
+        var template = state.Get(VmName.Parse(blueprint.Template!));
+        foreach (var definition in VmProperties.All.Where(p => p.Access == PropertyAccess.Settable && p.AppliesTo(VmClass.DispVM) && !OwnToEach.Contains(p.Name)))
+        {
+            vm = vm.WithProperty(definition.Name, template.Property(definition.Name));
+        }
+        vm = blueprint.AutoCleanup ? vm.WithProperty("auto_cleanup", "True") : vm;
+        return vm with { Features = template.Features, Tags = [.. template.Tags.Where(tag => !TagCalls.IsProtected(tag))] };
     }
 
     internal static int FreeQid(HostState state)
@@ -144,6 +165,7 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
             change.AddVolumeInWork(volume);
         }
         RemoveTagsOf(change, name);
+        change.RemoveAssignmentsOf(name);
         change.Emit(MgmtEvent.Global("domain-delete", ("vm", name.Value)));
         return null;
     }
@@ -156,6 +178,10 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         }
         foreach (var other in state.Vms.Values.Where(other => other.Name != vm.Name))
         {
+            if (other.Status.Devices.Keys.Any(device => device.Backend == vm.Name))
+            {
+                return $"devices of {other.Name}";
+            }
             foreach (var property in VmProperties.All.Where(p => p.Type == PropertyType.Vm))
             {
                 if (other.Property(property.Name) == vm.Name.Value)

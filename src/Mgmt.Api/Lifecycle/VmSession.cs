@@ -4,6 +4,8 @@ namespace Mgmt.Api;
 public sealed class VmSession(VmName name, IRunningVm vm)
 {
     private bool _hasEnded;
+    private GuestFacts _facts = GuestFacts.None;
+    private int _clockStops;
     private readonly TaskCompletionSource _handled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>The VM.</summary>
@@ -28,6 +30,26 @@ public sealed class VmSession(VmName name, IRunningVm vm)
     internal Task Pump { get; set; } = Task.CompletedTask;
 
     internal ShutdownOperation? Shutdown { get; set; }
+
+    /// <summary>The files and processes of its guest that callers hold.</summary>
+    internal AgentHandles Handles { get; } = new();
+
+    /// <summary>Its guest, when a caller had it frozen and nobody had it thawed since. Changed inside the VM's gate.</summary>
+    internal FrozenGuest? FrozenByCall { get; set; }
+
+    /// <summary>What its guest said of itself.</summary>
+    internal GuestFacts Facts
+    {
+        get => Volatile.Read(ref _facts);
+        set => Volatile.Write(ref _facts, value);
+    }
+
+    /// <summary>How often its guest's clock stood still, and how much of that was looked after.</summary>
+    internal int ClockStops => Volatile.Read(ref _clockStops);
+
+    internal int ClockLookedAt { get; set; }
+
+    internal void ClockStopped() => Interlocked.Increment(ref _clockStops);
 
     /// <summary>Thaws its guest, when that was frozen.</summary>
     internal Task Thawing { get; set; } = Task.CompletedTask;

@@ -10,6 +10,7 @@ namespace Mgmt.Api;
 public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(120);
+    private readonly DeviceOperations _devices = new(services);
 
     /// <summary>
     /// Starts a halted VM and, before it, the one that gives it its network; returns when its virtual processors run. Anything but
@@ -69,10 +70,12 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         {
             await BeginAsync(name, guid);
             await StartNetvmAsync(name, cancellation);
+            _devices.RequireAssigned(name);
             var launch = await PrepareAsync(name, guid, undo, cancellation);
             await services.Store.ApplyAsync(c => c.Emit(MgmtEvent.Of(name, "domain-pre-spawn", ("start_guid", Text(guid)))), CancellationToken.None);
             running = await services.Backend.LaunchAsync(launch, cancellation);
             await RecordAsync(name, running, guid);
+            await _devices.AttachAssignedAsync(name, running, cancellation);
             await running.ContinueAsync(cancellation);
             await CompleteAsync(name, guid);
             undo.Complete();
@@ -144,7 +147,7 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         var vm = change.State.Get(name);
         // No start time yet: a daemon that finds it so knows that the start was cut off here, and finishes it.
         change.PutVm(vm with { Status = vm.Status with { Run = running.Run with { StartedAt = default } } });
-        change.Emit(MgmtEvent.Of(name, "property-reset:start_time", ("name", "start_time")));
+        change.EmitRunResets(name);
         change.Emit(MgmtEvent.Of(name, "domain-spawn", ("start_guid", Text(guid))));
         change.Emit(MgmtEvent.Of(name, "domain-pre-unpaused"));
     }, CancellationToken.None);
@@ -161,6 +164,7 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
         Log.StartFailed(services.Log, name, reason);
         return services.Store.ApplyAsync(change =>
         {
+            change.SetAllDetached(name);
             change.SetHalted(name);
             change.Emit(MgmtEvent.Of(name, "domain-start-failed", ("reason", Ascii(reason))));
         }, CancellationToken.None);
@@ -170,6 +174,7 @@ public sealed class VmStarter(LifecycleServices services, VmWatcher watcher)
     {
         if (running is null || await EndAsync(name, running))
         {
+            services.DeviceLedger.Release(name);
             await undo.RunAsync(e => Log.CleanUpFailed(services.Log, name, e));
             await FailedAsync(name, reason);
             return;

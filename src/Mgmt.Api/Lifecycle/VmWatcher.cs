@@ -70,9 +70,16 @@ public sealed class VmWatcher(LifecycleServices services)
             change.SetAgent(session.Name, AgentState.Suspended);
         }, CancellationToken.None),
         VmSignal.WokenUp => services.Store.ApplyAsync(change => RunsAgain(change, session.Name, "domain-resumed"), CancellationToken.None),
+        VmSignal.DeviceGone gone => DeviceGoneAsync(session.Name, gone.Device),
         VmSignal.GuestShutdown => services.Store.ApplyAsync(change => change.SetState(session.Name, VmState.Halting), CancellationToken.None),
         _ => Task.CompletedTask,
     };
+
+    private async Task DeviceGoneAsync(VmName name, DeviceAddress device)
+    {
+        await services.Store.ApplyAsync(change => change.SetDetached(name, device), CancellationToken.None);
+        services.DeviceLedger.Release(name, device);
+    }
 
     private static void StoppedByItself(IStateTransaction change, VmSession session, string reason)
     {
@@ -117,8 +124,10 @@ public sealed class VmWatcher(LifecycleServices services)
     /// </summary>
     internal async Task PutAwayAsync(VmName name, string? crash, string? shutdownReason)
     {
+        services.DeviceLedger.Release(name);
         await services.Store.ApplyAsync(change =>
         {
+            change.SetAllDetached(name);
             change.SetState(name, crash is null ? VmState.Halting : VmState.Crashed);
             change.SetAgent(name, AgentState.Absent);
             if (crash is not null)
@@ -131,7 +140,7 @@ public sealed class VmWatcher(LifecycleServices services)
         await services.Store.ApplyAsync(change =>
         {
             change.SetHalted(name);
-            change.Emit(MgmtEvent.Of(name, "property-reset:start_time", ("name", "start_time")));
+            change.EmitRunResets(name);
             change.Emit(shutdownReason is null ? MgmtEvent.Of(name, "domain-shutdown") : MgmtEvent.Of(name, "domain-shutdown", ("reason", shutdownReason)));
         }, CancellationToken.None);
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Api;
@@ -11,6 +12,7 @@ public sealed class MachinedRepair(LifecycleServices services, IMachineRegistry 
 {
     private const string Fault = "machined";
     private const string Registrar = "mgmtd";
+    private readonly Channel<bool> _began = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private ImmutableArray<string> _disagreements = [];
 
     /// <summary>How often it is compared without an occasion.</summary>
@@ -22,6 +24,7 @@ public sealed class MachinedRepair(LifecycleServices services, IMachineRegistry 
     /// <summary>Runs until the token ends.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
+        services.Sessions.Began += Note;
         try
         {
             while (true)
@@ -37,17 +40,23 @@ public sealed class MachinedRepair(LifecycleServices services, IMachineRegistry 
         {
             // The daemon stops.
         }
+        finally
+        {
+            services.Sessions.Began -= Note;
+        }
     }
+
+    private void Note(VmSession session) => _began.Writer.TryWrite(true);
 
     private async Task OccasionAsync(CancellationToken cancellation)
     {
         using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var changed = registry.StatusChanges.WaitToReadAsync(wait.Token).AsTask();
-        var added = services.Sessions.Added.WaitToReadAsync(wait.Token).AsTask();
+        var added = _began.Reader.WaitToReadAsync(wait.Token).AsTask();
         var due = Task.Delay(Every, services.Clock, wait.Token);
         await Task.WhenAny(changed, added, due);
         cancellation.ThrowIfCancellationRequested();
-        services.Sessions.Added.TryRead(out _);
+        _began.Reader.TryRead(out _);
         if (changed.IsCompletedSuccessfully)
         {
             if (!await changed)

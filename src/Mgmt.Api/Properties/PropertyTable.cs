@@ -56,6 +56,10 @@ public sealed class PropertyTable
     /// <summary>A truth property.</summary>
     public bool Bool(HostState state, VmRecord? vm, string name) => Text(state, vm, name) == "True";
 
+    /// <summary>The VM a property names, or null for none, or where the VM has no such property.</summary>
+    internal VmRecord? TryReferent(HostState state, VmRecord vm, string name) =>
+        Vm.TryGetValue(name, out var definition) && definition.AppliesTo(vm.Class) ? Referent(state, vm, name) : null;
+
     /// <summary>The VM a property names, or null for none.</summary>
     public VmRecord? Referent(HostState state, VmRecord? vm, string name)
     {

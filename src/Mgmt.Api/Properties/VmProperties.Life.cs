@@ -19,7 +19,7 @@ internal static partial class VmProperties
         },
         new("include_in_backups", PropertyType.Bool, "Whether a backup of everything includes it.")
         {
-            AppliesTo = Every, Default = s => s.Vm!.Class == VmClass.RemoteVM ? "False" : "True", Parse = Bool,
+            AppliesTo = Every, Default = s => Core.Parse.Text(s.Vm!.Class != VmClass.RemoteVM && s.Vm.Property("auto_cleanup") != "True"), Parse = Bool,
         },
         new("installed_by_rpm", PropertyType.Bool, "Whether a package manager of the host owns it; then it cannot be removed here.") { Default = _ => "False", Parse = Bool },
         new("updateable", PropertyType.Bool, "Whether software installed in it stays.")

@@ -41,6 +41,10 @@ internal static partial class VmProperties
                 ? (run.StartedAt.ToUnixTimeMilliseconds() / 1000.0).ToString("F3", System.Globalization.CultureInfo.InvariantCulture)
                 : "",
         },
+        new("devices_denied", PropertyType.Str, "Codes of the interfaces that no device attached to the VM may have, seven characters each; see vm.device.denied.")
+        {
+            AppliesTo = Every, Default = _ => "", Parse = (_, text) => string.Concat(DeniedInterfaces.Parse(text)),
+        },
     ];
 
     /// <summary>The template's value of the property where it has one set, else the given default.</summary>

@@ -17,9 +17,11 @@ internal static partial class VmProperties
         new("mac", PropertyType.Str, "Ethernet address of its network card.") { Default = _ => "00:16:3e:5e:6c:00", Parse = Mac },
         new("ip", PropertyType.Str, "IPv4 address, by default from its qid.")
         {
-            Default = s => $"10.137.{(s.Vm!.Qid >> 8) & 0x7f}.{s.Vm.Qid & 0xff}", Parse = Address,
+            Default = s => DefaultIp(s.Vm!), Parse = Address,
         },
     ];
+
+    private static string DefaultIp(VmRecord vm) => $"10.137.{(vm.Qid >> 8) & 0x7f}.{vm.Qid & 0xff}";
 
     private static MgmtException? NetvmVeto(PropertyScope scope, string? value)
     {

@@ -6,7 +6,7 @@ namespace Mgmt.Api;
 /// <summary>The properties of VMs. SOURCE: the properties of Qubes OS 4.4, as far as they mean something on this host.</summary>
 internal static partial class VmProperties
 {
-    internal static ImmutableArray<PropertyDefinition> All { get; } = [.. Identity(), .. Machine(), .. Network(), .. Life()];
+    internal static ImmutableArray<PropertyDefinition> All { get; } = [.. Identity(), .. Machine(), .. Network(), .. Life(), .. Qubes()];
 
     private static IEnumerable<PropertyDefinition> Identity() =>
     [
@@ -25,7 +25,7 @@ internal static partial class VmProperties
         new("klass", PropertyType.Str, "Class of the VM.") { Access = PropertyAccess.ReadOnly, AppliesTo = Every, Default = s => s.Vm!.Class.ToString() },
         new("label", PropertyType.Label, "Label: the colour that its windows and its name are marked with.")
         {
-            AppliesTo = c => c != VmClass.AdminVM, Parse = Label,
+            AppliesTo = Every, Parse = Label, Veto = (s, _) => s.Vm!.Class == VmClass.AdminVM ? Bad("The label of dom0 stays as it is") : null,
         },
         new("icon", PropertyType.Str, "Name of its icon, from class and label.") { Access = PropertyAccess.ReadOnly, AppliesTo = Every, Default = Icon },
         new("template", PropertyType.Vm, "VM that the root volume is a snapshot of. Can be changed while the VM is halted.")

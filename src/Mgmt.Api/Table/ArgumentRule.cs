@@ -36,7 +36,7 @@ public sealed record ArgumentRule
     {
         if (argument.Length == 0 && IsRequired)
         {
-            throw new MgmtException(ErrorCode.ProtocolError, "expected an argument (%s)", Name!);
+            throw mgmt ? new MgmtException(ErrorCode.ProtocolError, "expected an argument (%s)", Name!) : new MgmtException(ErrorCode.ProtocolError, "expected an argument");
         }
         if (argument.Length > 0 && (Name is null || (MgmtOnly && !mgmt)))
         {

@@ -38,4 +38,6 @@ public enum CallDialects
     Mgmt,
     /// <summary><c>mgmt.</c> and <c>admin.</c>.</summary>
     Both,
+    /// <summary>Its own name, without a prefix: a service of Qubes OS that is no management call.</summary>
+    Own,
 }

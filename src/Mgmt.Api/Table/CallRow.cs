@@ -2,7 +2,7 @@ namespace Mgmt.Api;
 
 /// <summary>
 /// One call: everything the daemon, the default policy, the rpc-services entries, the documentation and the completion need to
-/// know of it. <see cref="Name"/> is without the prefix: <c>vm.Start</c> is served as <c>mgmt.vm.Start</c>.
+/// know of it. <see cref="Name"/> is without the prefix: <c>vm.Start</c> is served as <c>mgmt.vm.Start</c>; a service of Qubes OS is served as it is named.
 /// </summary>
 public sealed record CallRow(
     string Name,
@@ -33,8 +33,8 @@ public sealed record CallRow(
     /// <summary>Whether the call yields events instead of one reply.</summary>
     public bool IsStream { get; init; }
 
-    /// <summary>Whether the content is sent while it is made, in frames (docs/wire.md).</summary>
-    public bool StreamsContent { get; init; }
+    /// <summary>How the content of the reply is sent. Other than whole, it goes out through <see cref="CallContext.Output"/>.</summary>
+    public ContentKind Content { get; init; }
 
     /// <summary>Whether the streamed payload is typed by somebody: silence is no fault.</summary>
     public bool IsInteractive { get; init; }
@@ -47,7 +47,16 @@ public sealed record CallRow(
 public delegate ValueTask<ReadOnlyMemory<byte>> CallHandler(CallContext call, CancellationToken cancellation);
 
 /// <summary>One question to the policy: may the caller use this service with this argument on this target?</summary>
-public sealed record CallQuestion(string Service, string Argument, string Target);
+public sealed record CallQuestion(string Service, string Argument, string Target)
+{
+    internal const string OwnPrefix = "qubes.";
+
+    /// <summary>The service as the policy knows it: with <c>mgmt.</c>, unless it is one of Qubes OS.</summary>
+    public string FullService => Full(Service);
+
+    /// <summary>A row's name as callers and the policy know it.</summary>
+    internal static string Full(string name) => name.StartsWith(OwnPrefix, StringComparison.Ordinal) ? name : "mgmt." + name;
+}
 
 /// <summary>Calls that belong together; their rows stand above their handlers.</summary>
 public interface ICallGroup

@@ -7,6 +7,7 @@ public sealed class CallTable
 {
     private const string MgmtPrefix = "mgmt.";
     private const string AdminPrefix = "admin.";
+    private const string InternalPrefix = "internal.";
     private readonly FrozenDictionary<string, CallRow> _rows;
     private readonly FrozenDictionary<string, CallRow>.AlternateLookup<ReadOnlySpan<char>> _lookup;
 
@@ -24,14 +25,23 @@ public sealed class CallTable
     /// <summary>The row of a method as a caller names it. ERRORS: ProtocolError when there is none.</summary>
     public CallRow Find(string method, out CallDialect dialect)
     {
-        dialect = method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
-        var prefix = dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
+        if (method.StartsWith(CallQuestion.OwnPrefix, StringComparison.Ordinal))
+        {
+            dialect = CallDialect.Mgmt;
+            return _rows.TryGetValue(method, out var own) ? own : throw Unknown(method);
+        }
+        // What the services of Qubes OS ask each other has no prefix of its own.
+        var isInternal = method.StartsWith(InternalPrefix, StringComparison.Ordinal);
+        dialect = isInternal || method.StartsWith(AdminPrefix, StringComparison.Ordinal) ? CallDialect.Admin : CallDialect.Mgmt;
+        var prefix = isInternal ? "" : dialect == CallDialect.Admin ? AdminPrefix : MgmtPrefix;
         return method.StartsWith(prefix, StringComparison.Ordinal)
             && _lookup.TryGetValue(method.AsSpan(prefix.Length), out var row)
-            && (dialect == CallDialect.Mgmt || row.Dialects == CallDialects.Both)
+            && (row.Dialects == CallDialects.Both || (dialect == CallDialect.Mgmt && row.Dialects == CallDialects.Mgmt))
             ? row
-            : throw new MgmtException(ErrorCode.ProtocolError, "no such method: '%s'", method);
+            : throw Unknown(method);
     }
+
+    private static MgmtException Unknown(string method) => new(ErrorCode.ProtocolError, "no such method: '%s'", method);
 }
 
 /// <summary>The dialect a caller speaks, by the prefix of the method.</summary>

@@ -37,8 +37,8 @@ public sealed record PayloadRule
     /// <summary>A payload that is handed to the call as it arrives, after a first line of at most <paramref name="headBytes"/>.</summary>
     public static PayloadRule Streamed(string shape, int headBytes = 0) => new(shape, PayloadKind.Stream, 0) { HeadBytes = headBytes };
 
-    /// <summary>Checks presence. ERRORS: ProtocolError.</summary>
-    public void Check(int bytes)
+    /// <summary>Checks presence. ERRORS: ProtocolError, to today's clients in the words they know.</summary>
+    public void Check(int bytes, bool mgmt)
     {
         if (bytes > 0 && Kind == PayloadKind.None)
         {
@@ -46,7 +46,7 @@ public sealed record PayloadRule
         }
         if (bytes == 0 && Kind == PayloadKind.Required)
         {
-            throw new MgmtException(ErrorCode.ProtocolError, "expected payload (%s)", Shape!);
+            throw mgmt ? new MgmtException(ErrorCode.ProtocolError, "expected payload (%s)", Shape!) : new MgmtException(ErrorCode.ProtocolError, "expected payload");
         }
     }
 }

@@ -8,6 +8,9 @@ public interface IGuestAgent
     /// <summary>Whether it answers.</summary>
     AgentState State { get; }
 
+    /// <summary>Counts the agents that have answered on this port: handles and processes of one mean nothing to the next.</summary>
+    long Session { get; }
+
     /// <summary>
     /// Runs a command, such as <c>guest-get-osinfo</c>, and gives its <c>return</c>. <paramref name="argumentsJson"/> is a JSON
     /// object or null. Commands of one VM wait in one bounded queue. ERRORS: MgmtUnavailableError (no agent), MgmtTimeoutError,

@@ -28,6 +28,9 @@ public abstract record VmSignal
     /// <summary>The guest is powering off; the process is about to end.</summary>
     public sealed record GuestShutdown(string Reason) : VmSignal;
 
+    /// <summary>A device is not attached any more without our waiting for it.</summary>
+    public sealed record DeviceGone(DeviceAddress Device) : VmSignal;
+
     /// <summary>Something about it is degraded, or mended.</summary>
     public sealed record FaultChanged(string Fault, bool Set) : VmSignal;
 

@@ -47,6 +47,10 @@ public static class ErrorCatalog
         new(ErrorCode.MgmtCancelledError, "The call was cancelled."),
         new(ErrorCode.MgmtUnsupportedError, "The guest or the host cannot do this."),
         new(ErrorCode.QubesVolumeCopyTokenNotFoundError, "The token to clone a volume is unknown, used or too old."),
+        new(ErrorCode.DeviceNotAssigned, "The device is neither attached nor assigned as the call needs it."),
+        new(ErrorCode.DeviceAlreadyAttached, "A VM has the device attached."),
+        new(ErrorCode.DeviceAlreadyAssigned, "The VM has the device assigned."),
+        new(ErrorCode.QubesUnrecognizedDeviceAssignmentMode, "Not a mode of an assignment."),
     ];
 }
 

@@ -84,4 +84,12 @@ public enum ErrorCode
     MgmtUnsupportedError = 38,
     /// <summary>The token to clone a volume is unknown, used or too old.</summary>
     QubesVolumeCopyTokenNotFoundError = 39,
+    /// <summary>The device is neither attached nor assigned as the call needs it.</summary>
+    DeviceNotAssigned = 50,
+    /// <summary>A VM has the device attached.</summary>
+    DeviceAlreadyAttached = 51,
+    /// <summary>The VM has the device assigned.</summary>
+    DeviceAlreadyAssigned = 52,
+    /// <summary>Not a mode of an assignment.</summary>
+    QubesUnrecognizedDeviceAssignmentMode = 53,
 }

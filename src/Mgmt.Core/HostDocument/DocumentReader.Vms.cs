@@ -6,7 +6,7 @@ namespace Mgmt.Core;
 
 /// <summary>
 /// <code>
-/// vm     = { class, qid?, uuid?, state?, properties?, features?, tags?: [TAG], volumes?: { root|private|volatile|kernel: volume }, behaviour? }
+/// vm     = { class, qid?, uuid?, state?, properties?, features?, tags?: [TAG], volumes?: { root|private|volatile|kernel: volume }, devices?, notes?: TEXT, behaviour? }
 /// volume = { pool, vid (null: none), size, rw, save_on_stop, snap_on_start, source?, revisions_to_keep?, ephemeral? }
 /// </code>
 /// A VM without a qid gets the lowest free one, in the order of the document; one without a uuid a fixed one made from its name.
@@ -43,7 +43,7 @@ internal sealed partial class DocumentReader
 
     private VmRecord Vm(DocumentNode node, VmBehaviour byDefault)
     {
-        var fields = node.Fields("class", "qid", "uuid", "state", "properties", "features", "tags", "volumes", "behaviour");
+        var fields = node.Fields("class", "qid", "uuid", "state", "properties", "features", "tags", "volumes", "devices", "notes", "behaviour");
         var name = node.ParsedName(VmName.Parse);
         var isDom0 = name == VmName.Dom0;
         var vmClass = Class(fields.Get("class"), isDom0);
@@ -57,6 +57,8 @@ internal sealed partial class DocumentReader
             Features = fields.Find("features") is { } features ? Texts(features, FeatureKey, Printable) : VmRecord.Empty,
             Tags = Tags(fields.Find("tags")),
             Volumes = Volumes(fields.Find("volumes"), vmClass),
+            Assignments = Assignments(fields.Find("devices")),
+            Notes = fields.Find("notes")?.Text() ?? "",
             Status = isDom0 ? HostSeed.Dom0.Status : VmStatus.Halted,
         };
         if (IsStarted(fields.Find("state"), vmClass))

@@ -4,7 +4,7 @@ namespace Mgmt.Core;
 
 /// <summary>
 /// <code>
-/// document  = { labels?, pools?, properties?, vms?, behaviour? }
+/// document  = { labels?, pools?, properties?, devices?, vms?, behaviour? }
 /// labels    = { NAME: { index, color } }          without it: the eight every host begins with
 /// pools     = { NAME: { driver, config? } }
 /// properties, config, features = { NAME: TEXT }
@@ -19,7 +19,7 @@ internal sealed partial class DocumentReader
 
     public HostDocumentContent Read(DocumentNode root)
     {
-        var fields = root.Fields("labels", "pools", "properties", "vms", "behaviour");
+        var fields = root.Fields("labels", "pools", "properties", "devices", "vms", "behaviour");
         var labels = fields.Find("labels") is { } given ? Labels(given) : HostSeed.DefaultLabels;
         var pools = fields.Find("pools") is { } poolsGiven ? Pools(poolsGiven) : [];
         var properties = fields.Find("properties") is { } set ? Texts(set, PropertyName, Any) : VmRecord.Empty;
@@ -29,7 +29,7 @@ internal sealed partial class DocumentReader
         ReferenceCheck.Run(seed);
         _started.Sort();
         var behaviour = new TestBehaviour { Default = byDefault, Vms = _behaviours.ToImmutableSortedDictionary() };
-        return new HostDocumentContent(seed, [.. _started], behaviour);
+        return new HostDocumentContent(seed, [.. _started], behaviour) { Devices = Devices(fields.Find("devices")) };
     }
 
     private static ImmutableArray<Label> Labels(DocumentNode node)

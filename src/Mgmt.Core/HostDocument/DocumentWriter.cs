@@ -69,6 +69,11 @@ internal sealed class DocumentWriter(Utf8JsonWriter json)
             Volume(volume);
         }
         json.WriteEndObject();
+        AssignmentWriter.Write(json, vm);
+        if (vm.Notes.Length > 0)
+        {
+            json.WriteString("notes", vm.Notes);
+        }
         json.WriteEndObject();
     }
 

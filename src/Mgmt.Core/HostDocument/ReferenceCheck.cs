@@ -49,6 +49,10 @@ internal sealed class ReferenceCheck
 
     private void Check(VmRecord vm)
     {
+        foreach (var device in vm.Assignments.Keys)
+        {
+            Vm(device.Backend.Value, DocumentPath.Of("vms", vm.Name.Value, "devices", device.Class.Name, device.ToString()));
+        }
         foreach (var name in VmProperties)
         {
             Vm(vm.Property(name), PropertyPath(vm, name));

@@ -21,6 +21,10 @@ public sealed record VmRecord
     public ImmutableSortedSet<TagName> Tags { get; init; } = [];
     /// <summary>Its volumes.</summary>
     public ImmutableSortedDictionary<VolumeName, VolumeRecord> Volumes { get; init; } = ImmutableSortedDictionary<VolumeName, VolumeRecord>.Empty;
+    /// <summary>The devices it is to have.</summary>
+    public ImmutableSortedDictionary<DeviceAddress, DeviceAssignment> Assignments { get; init; } = ImmutableSortedDictionary<DeviceAddress, DeviceAssignment>.Empty;
+    /// <summary>What people wrote down about it, of any characters; empty for nothing.</summary>
+    public string Notes { get; init; } = "";
     /// <summary>What it is doing.</summary>
     public VmStatus Status { get; init; } = VmStatus.Halted;
 

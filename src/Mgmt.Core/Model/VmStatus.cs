@@ -16,6 +16,8 @@ public sealed record VmStatus
     public AgentState Agent { get; init; } = AgentState.Absent;
     /// <summary>Since when the agent is in that state.</summary>
     public DateTimeOffset AgentSince { get; init; }
+    /// <summary>The devices it has now.</summary>
+    public ImmutableSortedDictionary<DeviceAddress, DeviceAttachment> Devices { get; init; } = ImmutableSortedDictionary<DeviceAddress, DeviceAttachment>.Empty;
     /// <summary>Words for what is wrong and does not stop it, such as <c>machined</c>; sorted.</summary>
     public ImmutableSortedSet<string> Faults { get; init; } = [];
 }

@@ -20,6 +20,9 @@ internal static class Spelling
     /// <summary>Whether a service is a call of the management API, under either of its names.</summary>
     public static bool IsManagement(string service) => service.StartsWith("mgmt.", StringComparison.Ordinal) || service.StartsWith("admin.", StringComparison.Ordinal);
 
+    /// <summary>Whether a call that the daemon is asked runs in its target, a service of Qubes OS, and not here.</summary>
+    public static bool IsServedInTarget(string service) => service.StartsWith("qubes.", StringComparison.Ordinal);
+
     /// <summary>A word for a message: cut short, because a line may be a megabyte.</summary>
     public static string Quote(ReadOnlySpan<char> word) => word.Length <= 80 ? $"'{word}'" : $"'{word[..80]}…'";
 

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Mgmt.Core;
@@ -16,12 +17,18 @@ namespace Mgmt.Qemu;
 /// </summary>
 internal sealed class AgentChannel(Stream stream) : IAsyncDisposable
 {
-    // guest-exec's output of 16 MiB comes as one line of 22 MB.
-    internal const int MaxLineBytes = 24 << 20;
+    // Of commands that the reference has not, and of what is said between answers.
+    internal const int PlainLineBytes = 1 << 20;
+    internal static readonly int MaxLineBytes = AgentCommands.All.Max(command => command.MaxResultBytes) + Around;
+    // {"return": …} and what the agent puts around it.
+    private const int Around = 64;
     internal const int MaxTokens = 500_000;
     internal const int MaxTextLength = 1024;
 
-    private readonly LineReader _lines = new(stream, MaxLineBytes, sentinels: true);
+    private readonly LineReader _lines = new(stream, MaxLineBytes, sentinels: true) { Limit = PlainLineBytes };
+
+    /// <summary>Whether the agent said something that nobody asked for.</summary>
+    public bool HasUnread => _lines.HasUnread || stream is NetworkStream { DataAvailable: true };
 
     /// <summary>Gets into step: whatever was said before is skipped. ERRORS: OperationCanceledException, IOException.</summary>
     public async Task SyncAsync(CancellationToken cancellation)
@@ -55,7 +62,10 @@ internal sealed class AgentChannel(Stream stream) : IAsyncDisposable
     /// <summary>The next line as an answer. ERRORS: as for <see cref="CallAsync"/>.</summary>
     public async Task<JsonElement> AnswerAsync(string command, CancellationToken cancellation)
     {
+        // Only a command that may have a long answer can make us hold one.
+        _lines.Limit = AgentCommands.Find(command)?.MaxResultBytes + Around ?? PlainLineBytes;
         var line = await ReadAsync(cancellation);
+        _lines.Limit = PlainLineBytes;
         if (line.Kind == LineKind.TooLong)
         {
             throw new AgentNonsenseException("its answer is too long", null);

@@ -9,8 +9,8 @@ internal sealed record AgentTimes
     public TimeSpan FirstPause { get; init; } = TimeSpan.FromMilliseconds(250);
     /// <summary>The longest pause between attempts.</summary>
     public TimeSpan LongestPause { get; init; } = TimeSpan.FromSeconds(15);
-    /// <summary>How long a command that is silent on success is listened to for an error.</summary>
-    public TimeSpan SilentSuccess { get; init; } = TimeSpan.FromMilliseconds(500);
+    /// <summary>How long a command that is silent on success is listened to for an error; null: as its row says.</summary>
+    public TimeSpan? SilentSuccess { get; init; }
     /// <summary>How long such a command may wait in the queue and be written.</summary>
     public TimeSpan Send { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -116,7 +116,7 @@ internal sealed partial class GuestAgentSession
         using var any = CancellationTokenSource.CreateLinkedTokenSource(request.Token, PortClosedToken, stop);
         try
         {
-            if (_outOfStep)
+            if (_outOfStep || _channel!.HasUnread)
             {
                 await _channel!.SyncAsync(any.Token);
             }
@@ -126,7 +126,7 @@ internal sealed partial class GuestAgentSession
                 await SendSilentAsync(request, any.Token);
                 return;
             }
-            _mayBeFrozen |= request.Command == "guest-fsfreeze-freeze";
+            _mayBeFrozen |= request.Command is "guest-fsfreeze-freeze" or "guest-fsfreeze-freeze-list";
             var answer = await _channel!.CallAsync(request.Command, request.Bytes, any.Token);
             _outOfStep = false;
             _mayBeFrozen &= !SaysThawed(request.Command, answer);
@@ -168,7 +168,7 @@ internal sealed partial class GuestAgentSession
     private async Task SendSilentAsync(AgentRequest request, CancellationToken any)
     {
         await _channel!.WriteAsync(request.Bytes, any);
-        using var timer = new CancellationTokenSource(_times.SilentSuccess, _time);
+        using var timer = new CancellationTokenSource(_times.SilentSuccess ?? AgentCommands.Find(request.Command)?.Listening ?? TimeSpan.FromMilliseconds(500), _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, any);
         try
         {

@@ -31,6 +31,7 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
     private readonly Lock _gate = new();
     private CancellationTokenSource _portClosed = new();
     private bool _portOpen;
+    private long _session;
     private bool _everReady;
     private bool _disposed;
     private AgentState _state = AgentState.Absent;
@@ -61,6 +62,9 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
         }
     }
 
+    /// <inheritdoc/>
+    public long Session => Interlocked.Read(ref _session);
+
     /// <summary>Starts the loop. <paramref name="maybeOpen"/>: the port may be open already (adoption), so try at once.</summary>
     public void Start(bool maybeOpen)
     {
@@ -81,6 +85,7 @@ internal sealed partial class GuestAgentSession : IGuestAgent, IAsyncDisposable
                 return;
             }
             _portOpen = open;
+            Interlocked.Increment(ref _session);
             if (_portClosed.IsCancellationRequested)
             {
                 _portClosed = new CancellationTokenSource();

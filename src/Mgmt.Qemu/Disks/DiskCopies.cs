@@ -12,7 +12,7 @@ internal sealed class DiskCopies(string vm, Func<DiskCommands> commands, Task vm
     private bool _disposed;
 
     /// <summary>Begins one; returns when the moment is fixed. ERRORS: as <see cref="IRunningVm.BeginCopyAsync"/>.</summary>
-    public async Task<IDiskCopy> BeginAsync(VolumeName disk, ImageLayer target, CancellationToken cancellation)
+    public async Task<IDiskCopy> BeginAsync(VolumeName disk, ImageLayer target, Func<Task>? ready, CancellationToken cancellation)
     {
         if (target.Format is not ("raw" or "qcow2"))
         {
@@ -22,7 +22,7 @@ internal sealed class DiskCopies(string vm, Func<DiskCommands> commands, Task vm
         var copy = Reserve(names);
         try
         {
-            await MakeAsync(names, target, cancellation);
+            await MakeAsync(names, target, ready, cancellation);
             copy.Start();
             return copy;
         }
@@ -83,7 +83,7 @@ internal sealed class DiskCopies(string vm, Func<DiskCommands> commands, Task vm
         }
     }
 
-    private async Task MakeAsync(CopyNames names, ImageLayer target, CancellationToken cancellation)
+    private async Task MakeAsync(CopyNames names, ImageLayer target, Func<Task>? ready, CancellationToken cancellation)
     {
         var nodes = await RequireAsync(names, cancellation);
         var qemu = commands();
@@ -94,6 +94,10 @@ internal sealed class DiskCopies(string vm, Func<DiskCommands> commands, Task vm
         }
         var set = await qemu.AddFileAsync(names, target, cancellation);
         await qemu.AddTargetAsync(names, set, target, cancellation);
+        if (ready is not null)
+        {
+            await ready();
+        }
         await qemu.BackUpAsync(names, bytesPerSecond, cancellation);
     }
 

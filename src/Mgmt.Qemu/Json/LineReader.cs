@@ -15,7 +15,7 @@ internal enum LineKind
 internal readonly record struct Line(LineKind Kind, ReadOnlyMemory<byte> Bytes, bool AfterSentinel);
 
 /// <summary>
-/// Splits a stream into lines of at most <paramref name="maxBytes"/>, in a buffer that grows no further. With
+/// Splits a stream into lines of at most <paramref name="maxBytes"/> (or less, <see cref="Limit"/>), in a buffer that grows no further. With
 /// <paramref name="sentinels"/> a byte 0xFF, which JSON never has, throws away what stood before it in its line: that is how
 /// the guest agent's protocol gets back into step.
 /// </summary>
@@ -30,6 +30,12 @@ internal sealed class LineReader(Stream stream, int maxBytes, bool sentinels)
     private int _scanned;
     private bool _afterSentinel;
     private bool _tooLong;
+
+    /// <summary>The longest line from now on, at most <c>maxBytes</c>.</summary>
+    public int Limit { get; set; } = maxBytes;
+
+    /// <summary>Whether bytes were read that no line has given yet.</summary>
+    public bool HasUnread => _end > _start || _tooLong;
 
     /// <summary>Reads the next line. A cancelled read loses nothing. ERRORS: IOException.</summary>
     public async ValueTask<Line> ReadAsync(CancellationToken cancellation)
@@ -59,7 +65,7 @@ internal sealed class LineReader(Stream stream, int maxBytes, bool sentinels)
         if (newline < 0)
         {
             _scanned = _end;
-            if (_tooLong || _end - _start > maxBytes)
+            if (_tooLong || _end - _start > Limit)
             {
                 _tooLong = true;
                 _start = _end;
@@ -68,7 +74,7 @@ internal sealed class LineReader(Stream stream, int maxBytes, bool sentinels)
             line = new Line(LineKind.TooLong, default, false);
             return _tooLong && !sentinels;
         }
-        _tooLong |= stop - _start > maxBytes;
+        _tooLong |= stop - _start > Limit;
         line = _tooLong ? new Line(LineKind.TooLong, default, false) : new Line(LineKind.Line, _buffer.AsMemory(_start, stop - _start), _afterSentinel);
         _start = _scanned = stop + 1;
         _afterSentinel = _tooLong = false;
@@ -106,7 +112,7 @@ internal sealed class LineReader(Stream stream, int maxBytes, bool sentinels)
         }
         var kept = _end - _start;
         // Up to half full: slide; else grow, to at most one line and a read beyond it.
-        var target = kept > _buffer.Length / 2 ? new byte[Math.Min(_buffer.Length * 2L, maxBytes + (long)FirstSize)] : _buffer;
+        var target = kept > _buffer.Length / 2 ? new byte[Math.Min(_buffer.Length * 2L, Limit + (long)FirstSize)] : _buffer;
         Buffer.BlockCopy(_buffer, _start, target, 0, kept);
         _scanned -= _start;
         _start = 0;

@@ -14,8 +14,14 @@ namespace Mgmt.Qemu;
 internal sealed class QemuCommandLine
 {
     internal const int FirstDescriptor = 10;
-    internal const int HotplugPorts = 4;
+    internal const string PortPrefix = "hotplug";
+    internal const string MicrophoneId = "mic";
     internal const string AgentPortId = "agent";
+    /// <summary>Ports of the bus: the console's number, the guest agent's, and some to spare.</summary>
+    private const int ReservedPorts = 6;
+    private const int MinPorts = 16;
+    internal const string GuestPortPrefix = "qrexec";
+    internal const string AgentPortPrefix = "exec";
 
     private readonly List<string> _arguments = [];
     private readonly List<InheritedFile> _files = [];
@@ -25,12 +31,15 @@ internal sealed class QemuCommandLine
     }
 
     /// <summary>The plan for a launch. ERRORS: QubesException for a volume without layers or with a format we do not know.</summary>
-    public static QemuPlan Build(VmLaunch launch, QemuHost host, string binary, int tcgCacheMiB)
+    public static QemuPlan Build(VmLaunch launch, QemuHost host, QemuOptions options)
     {
         var line = new QemuCommandLine();
-        line.Add(binary);
-        line.AddMachine(launch, host, tcgCacheMiB);
-        line.AddControl(launch);
+        line.Add(options.QemuBinary);
+        line.AddMachine(launch, host, options.TcgCacheMiB);
+        line.AddControl(launch, options.GuestPorts + options.GuestAgentPorts);
+        line.AddPorts(options.GuestPorts, InheritedKind.GuestPort, GuestPortPrefix, "org.mgmt.qrexec");
+        line.AddPorts(options.GuestAgentPorts, InheritedKind.GuestAgentPort, AgentPortPrefix, "org.mgmt.agent");
+        line.AddDevicePorts(options);
         line.AddBoot(launch);
         foreach (var disk in launch.Disks)
         {
@@ -59,7 +68,7 @@ internal sealed class QemuCommandLine
         Add("-S");
     }
 
-    private void AddControl(VmLaunch launch)
+    private void AddControl(VmLaunch launch, int ports)
     {
         var monitor = Inherit(InheritedKind.Monitor, null);
         var rescue = Inherit(InheritedKind.Rescue, null);
@@ -69,12 +78,32 @@ internal sealed class QemuCommandLine
         Add("-chardev", Invariant($"socket,id=agent,fd={agent},server=on,wait=off"));
         // The console's last bytes, in QEMU's memory: whatever a guest prints takes no more (ringbuf-read gives them).
         Add("-chardev", Invariant($"ringbuf,id=console,size={(launch.Debug ? 1 << 20 : 1 << 16)}"), "-serial", "chardev:console");
-        Add("-device", "virtio-serial-pci,id=channels,max_ports=16");
+        Add("-device", Invariant($"virtio-serial-pci,id=channels,max_ports={Math.Max(MinPorts, ports + ReservedPorts)}"));
         Add("-device", $"virtserialport,id={AgentPortId},bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0");
-        for (var i = 0; i < HotplugPorts; i++)
+    }
+
+    /// <summary>pcie.0 itself takes no device later, so the ports for those come first. Firmware has I/O addresses for few of them, and nothing that is plugged in needs any.</summary>
+    private void AddDevicePorts(QemuOptions options)
+    {
+        for (var i = 0; i < options.DevicePorts; i++)
         {
-            // pcie.0 itself takes no device later.
-            Add("-device", Invariant($"pcie-root-port,id=hotplug{i},chassis={i + 1},bus=pcie.0"));
+            Add("-device", Invariant($"pcie-root-port,id={PortPrefix}{i},chassis={i + 1},bus=pcie.0,io-reserve=0"));
+        }
+        if (options.AudioBackend.Length > 0)
+        {
+            Add("-audiodev", $"{options.AudioBackend},id={MicrophoneId}");
+        }
+    }
+
+    /// <summary>On the same bus as the guest agent's port. SOURCE: docs/guest-channels.md.</summary>
+    private void AddPorts(int count, InheritedKind kind, string prefix, string name)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var socket = FirstDescriptor + _files.Count;
+            _files.Add(new InheritedFile(socket, kind, null) { Port = i });
+            Add("-chardev", Invariant($"socket,id={prefix}{i},fd={socket},server=on,wait=off"));
+            Add("-device", Invariant($"virtserialport,id={prefix}{i},bus=channels.0,chardev={prefix}{i},name={name}.{i}"));
         }
     }
 

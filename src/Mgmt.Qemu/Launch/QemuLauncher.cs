@@ -19,7 +19,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
         var output = Descriptors.BoundedLog(OutputBytes);
         try
         {
-            var plan = QemuCommandLine.Build(launch, host, options.QemuBinary, options.TcgCacheMiB);
+            var plan = QemuCommandLine.Build(launch, host, options);
             var directory = MakeDirectory(launch, undo);
             var process = Start(launch, plan, directory, output, undo, out var pid, out var startTicks);
             // Both at once: each takes milliseconds, and neither needs the other.
@@ -127,6 +127,8 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             InheritedKind.Monitor => Made(Descriptors.Listen(directory.MonitorSocket)),
             InheritedKind.Rescue => Made(Descriptors.Listen(directory.RescueSocket)),
             InheritedKind.Agent => Made(Descriptors.Listen(directory.AgentSocket)),
+            InheritedKind.GuestPort => Made(Descriptors.Listen(directory.GuestPortSocket(file.Port))),
+            InheritedKind.GuestAgentPort => Made(Descriptors.Listen(directory.GuestAgentSocket(file.Port))),
             InheritedKind.ReadOnlyImage when !Descriptors.IsReadOnly(file.File!) => Made(Descriptors.ReopenReadOnly(file.File!)),
             // QEMU opens these by path, as its own uid: a file that only we may read goes over as a copy in memory.
             InheritedKind.Boot when privileges.Drop && !IsReadableByAll(file.File!) => Made(Descriptors.CopyToMemory(file.File!, "vm-boot")),

@@ -21,6 +21,18 @@ internal sealed class RunDirectory(string path)
     /// <summary>The guest agent's socket.</summary>
     public string AgentSocket => System.IO.Path.Combine(path, "agent");
 
+    /// <summary>How many guest ports the VM was started with.</summary>
+    public int GuestPorts => Count(GuestPortSocket);
+
+    /// <summary>How many ports of an agent it was started with.</summary>
+    public int GuestAgentPorts => Count(GuestAgentSocket);
+
+    /// <summary>The socket of a guest port.</summary>
+    public string GuestPortSocket(int port) => System.IO.Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"port{port}"));
+
+    /// <summary>The socket of an agent's port.</summary>
+    public string GuestAgentSocket(int port) => System.IO.Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"exec{port}"));
+
     private string ProcessFile => System.IO.Path.Combine(path, "process");
 
     /// <summary>The directory with all VMs' directories.</summary>
@@ -83,6 +95,8 @@ internal sealed class RunDirectory(string path)
             return null;
         }
     }
+
+    private static int Count(Func<int, string> socket) => Enumerable.Range(0, int.MaxValue).First(i => !File.Exists(socket(i)));
 }
 
 /// <summary>What a run directory says of its process. Pid and ticks are null when the daemon died before it knew them.</summary>

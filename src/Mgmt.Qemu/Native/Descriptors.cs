@@ -83,6 +83,11 @@ internal static class Descriptors
     public static SafeFileHandle ReopenReadOnly(SafeFileHandle file) =>
         File.OpenHandle($"/proc/self/fd/{(int)file.DangerousGetHandle()}", FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 
+    /// <summary>Whether what is open is a device's node rather than a file.</summary>
+    public static bool IsInDev(SafeFileHandle file) =>
+        File.ResolveLinkTarget($"/proc/self/fd/{(int)file.DangerousGetHandle()}", false)?.FullName is { } path
+        && path.StartsWith("/dev/", StringComparison.Ordinal) && !path.StartsWith("/dev/shm/", StringComparison.Ordinal);
+
     private static SafeFileHandle Own(int fd) =>
         fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw new Win32Exception(Marshal.GetLastPInvokeError());
 }

@@ -57,6 +57,9 @@ internal static partial class Libc
     [LibraryImport("libc", SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);
 
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int socketpair(int domain, int type, int protocol, [Out] int[] both);
+
     /// <summary><paramref name="message"/> is a struct msghdr.</summary>
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint sendmsg(int socket, nint message, int flags);

@@ -21,6 +21,10 @@ internal sealed partial class QmpConnection
             : throw new MgmtException(ErrorCode.MgmtUnavailableError, "QEMU does not say where it put a file");
     }
 
+    /// <summary>Gives QEMU a descriptor by a name, which the next command that says it takes. The file stays the caller's, open until this returns. ERRORS: as above.</summary>
+    public Task GiveFileAsync(SafeFileHandle file, string name, TimeSpan deadline, CancellationToken cancellation) =>
+        ExecuteAsync("getfd", $$"""{"fdname":"{{name}}"}""", file, deadline, cancellation);
+
     /// <summary>How many of the bytes went. All of them when there is nobody to send them for: then the command is left out.</summary>
     private int SendWith(SafeFileHandle file, byte[] bytes)
     {

@@ -9,7 +9,8 @@ namespace Mgmt.State.Documents;
 /// A VM's configuration as one JSON document; name, qid and UUID are columns beside it, the run is a document of its own.
 /// </summary>
 /// <remarks>
-/// SHAPE: <c>{"class":C,"properties":{N:V…},"features":{N:V…},"tags":[T…],"volumes":{N:VOLUME…}}</c>, where VOLUME is
+/// SHAPE: <c>{"class":C,"properties":{N:V…},"features":{N:V…},"tags":[T…],"volumes":{N:VOLUME…},"devices":[ASSIGNMENT…]?,"notes":T?}</c>, where ASSIGNMENT is that of
+/// <see cref="AssignmentDocument"/> and VOLUME is
 /// <c>{"pool":P,"vid":V|null,"size":BYTES,"rw":B,"save_on_stop":B,"snap_on_start":B,"source":V?,"revisions_to_keep":N?,"ephemeral":B}</c>.
 /// A field that is not named here is refused.
 /// </remarks>
@@ -35,6 +36,11 @@ internal static class VmDocument
                 WriteVolume(json, volume);
             }
             json.WriteEndObject();
+            AssignmentDocument.WriteAll(json, vm.Assignments);
+            if (vm.Notes.Length > 0)
+            {
+                json.WriteString("notes"u8, StoredText.Check(vm.Notes));
+            }
             json.WriteEndObject();
         }
         return buffer.WrittenSpan;
@@ -56,6 +62,8 @@ internal static class VmDocument
                 case "features": vm = vm with { Features = json.Map(pool) }; break;
                 case "tags": vm = vm with { Tags = ReadTags(ref json, pool) }; break;
                 case "volumes": vm = vm with { Volumes = ReadVolumes(ref json, pool) }; break;
+                case "devices": vm = vm with { Assignments = AssignmentDocument.ReadAll(ref json, pool) }; break;
+                case "notes": vm = vm with { Notes = json.Text() }; break;
                 default: throw StoredJson.Unknown(field);
             }
         }

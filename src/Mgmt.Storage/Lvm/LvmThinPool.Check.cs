@@ -25,6 +25,12 @@ internal sealed partial class LvmThinPool
         }
         foreach (var volume in known.Where(volume => volume.Vid is { } vid && !inUse.Contains(vid)))
         {
+            // One look says all of a volume that nothing is left to do for.
+            if (_facts.Of(IdOf(volume)) is { Run: null, IsDirect: false } found && !IsUnfinished(found))
+            {
+                CheckContent(volume, found, findings);
+                continue;
+            }
             findings.AddRange(await ChangeAsync(volume, (_, _) => CheckAsync(volume, mend, cancellation), cancellation));
         }
         return findings.ToImmutable();

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Mgmt.Cli.Asking;
 
 /// <summary>
-/// Single keys of the terminal on standard input, not shown and not gathered into lines, from when it is made until it is disposed. Ctrl-C stays a signal.
+/// Single keys of the terminal on standard input, not shown and not gathered into lines, from when it is made until it is disposed. Ctrl-C stays a signal unless they are raw.
 /// Console's own reading of keys writes escape sequences to the terminal and cannot be given up.
 /// </summary>
 internal sealed partial class Keyboard : Stream

@@ -1,105 +1,83 @@
-using System.Globalization;
-using System.Text;
-using Mgmt.Cli.Formats;
-using Mgmt.Core;
-using Mgmt.Wire;
-
 namespace Mgmt.Cli.Terminals;
 
-/// <summary>Joins this terminal, or this input and output, with one that the daemon serves in frames.</summary>
-internal sealed class TerminalBridge(Run run, FramedCall call)
+/// <summary>Joins this terminal, or this input and output, with one that the daemon serves. How its bytes go over is said by those who derive from it.</summary>
+internal abstract class TerminalBridge(Run run)
 {
     private const byte Detach = 0x1D; // Ctrl-]
     private const int InputBytes = 16 * 1024;
 
-    /// <summary>Whether people are told what the other terminal is called.</summary>
-    public bool TellPath { get; init; }
+    /// <summary>Whose terminal this is.</summary>
+    protected Run Here => run;
 
-    /// <summary>Runs until the other end is over, or Ctrl-] is pressed. The exit status, null when there is none. Input that is null is at its end.</summary>
-    public async Task<int?> RunAsync(bool interactive, Stream? input, CancellationToken cancellationToken)
+    /// <summary>
+    /// Runs until the other end is over, or Ctrl-] is pressed. The exit status, null when there is none. <paramref name="byKeys"/>: every key of this terminal goes over as it is; otherwise
+    /// <paramref name="input"/>, null when there is none.
+    /// </summary>
+    public async Task<int?> RunAsync(bool byKeys, Stream? input, CancellationToken cancellationToken)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var keys = interactive ? run.Terminal.OpenRawKeys() : null;
-        using var resize = interactive ? run.Terminal.OnResize(() => _ = SendSizeAsync(over.Token)) : null;
-        var sending = SendAsync(keys ?? input, interactive, over);
+        using var keys = byKeys ? run.Terminal.OpenRawKeys() : null;
+        using var resize = byKeys ? FollowSize(over.Token) : null;
+        var typing = TypeAsync(keys ?? input, byKeys, over);
         try
         {
             return await ShowAsync(over.Token);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return null; // detached
+            return null; // left
         }
         finally
         {
             await over.CancelAsync();
-            await sending;
+            await typing;
         }
     }
 
-    private async Task<int?> ShowAsync(CancellationToken cancellationToken)
+    /// <summary>Prints what the other end says, to its end.</summary>
+    protected abstract Task<int?> ShowAsync(CancellationToken cancellationToken);
+
+    /// <summary>Sends what was typed. ERRORS: IOException when the other end takes no more.</summary>
+    protected abstract Task SendAsync(ReadOnlyMemory<byte> typed, CancellationToken cancellationToken);
+
+    /// <summary>Says that nothing more is typed.</summary>
+    protected abstract void EndInput();
+
+    /// <summary>Tells the other end of a new size of this terminal until what it gives is disposed; null where nobody wants to know.</summary>
+    protected virtual IDisposable? FollowSize(CancellationToken cancellationToken) => null;
+
+    /// <summary>As it is: it is the other end that has this terminal.</summary>
+    protected async Task PrintAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            var frame = await call.ReadAsync(cancellationToken);
-            switch (frame.Type)
-            {
-                case ContentFrame.Data:
-                    await run.Terminal.Out.WriteAsync(frame.Bytes, cancellationToken);
-                    await run.Terminal.Out.FlushAsync(cancellationToken);
-                    break;
-                case ContentFrame.Start when TellPath:
-                    run.Tell(KeyValues.OfLines(Encoding.UTF8.GetString(frame.Bytes.Span)).Find("terminal"));
-                    break;
-                case ContentFrame.End:
-                    var facts = KeyValues.OfLines(Encoding.UTF8.GetString(frame.Bytes.Span));
-                    Explain(facts.Find("reason"));
-                    return int.TryParse(facts.Find("status"), NumberStyles.None, CultureInfo.InvariantCulture, out var status) ? status : null;
-            }
-        }
+        await run.Terminal.Out.WriteAsync(bytes, cancellationToken);
+        await run.Terminal.Out.FlushAsync(cancellationToken);
     }
 
-    private void Explain(string reason)
-    {
-        if (reason == "not-started")
-        {
-            run.Tell("nothing in the container opened the terminal; the container's journal says why");
-        }
-    }
-
-    private async Task SendAsync(Stream? input, bool interactive, CancellationTokenSource over)
+    /// <summary>Hands on what is typed, up to the key that leaves. The end of a pipe does not leave: what is printed is still wanted. Never throws.</summary>
+    private async Task TypeAsync(Stream? input, bool byKeys, CancellationTokenSource over)
     {
         var buffer = new byte[InputBytes];
         try
         {
             for (int n; input is not null && (n = await input.ReadAsync(buffer, over.Token)) > 0;)
             {
-                var end = interactive ? buffer.AsSpan(0, n).IndexOf(Detach) : -1;
-                await call.SendAsync(new ContentFrame(ContentFrame.Data, buffer.AsMemory(0, end < 0 ? n : end)), over.Token);
-                if (end >= 0)
+                var leave = byKeys ? buffer.AsSpan(0, n).IndexOf(Detach) : -1;
+                await SendAsync(buffer.AsMemory(0, leave < 0 ? n : leave), over.Token);
+                if (leave >= 0)
                 {
-                    await over.CancelAsync();
-                    return;
+                    break;
                 }
             }
-            call.EndInput();
+            if (byKeys)
+            {
+                await over.CancelAsync();
+                return;
+            }
+            EndInput();
         }
-        catch (OperationCanceledException)
+        catch (Exception error) when (error is OperationCanceledException or IOException)
         {
             // The other end is over.
-        }
-    }
-
-    private async Task SendSizeAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            var (rows, columns) = run.Terminal.Size();
-            await call.SendAsync(ContentFrame.OfWindow(rows, columns), cancellationToken);
-        }
-        catch (Exception error) when (error is OperationCanceledException or ObjectDisposedException)
-        {
-            // Over.
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed class CompletionNames(CommandLine cli, ParseResult parse)
 
     /// <summary>What the next argument of the verb can be, when its last word begins with <paramref name="last"/>.</summary>
     public Task<IEnumerable<string>> OfArgumentAsync(Command verb, string last, CancellationToken cancellationToken) =>
-        AskAsync(verb.Arguments.Any(TakesVm) ? Symbols.VmName : Next(verb)?.Name, last, cancellationToken);
+        AskAsync(Next(verb)?.Name is DeviceVerb.ClassName or DeviceVerb.DeviceName ? Next(verb)!.Name : verb.Arguments.Any(TakesVm) ? Symbols.VmName : Next(verb)?.Name, last, cancellationToken);
 
     private static bool TakesVm(Argument argument) => argument.Name is Symbols.VmName or "DEST" or "SOURCE" or "TARGET";
 
@@ -50,6 +50,8 @@ internal sealed class CompletionNames(CommandLine cli, ParseResult parse)
         PoolImageVerbs.ImageName when parse.CommandResult.Command.Arguments.Where(argument => argument.Name == PoolVerb.PoolName).Select(argument => parse.GetResult(argument)?.Tokens).FirstOrDefault() is [var pool, ..] =>
             (await _daemon.Value.LinesAsync("mgmt.pool.image.List", pool.Value, Daemon.Host, cancellationToken)).Select(FirstWord),
         PoolVerb.PoolName => await _daemon.Value.LinesAsync("mgmt.pool.List", "", Daemon.Host, cancellationToken),
+        DeviceVerb.ClassName => await _daemon.Value.LinesAsync("mgmt.deviceclass.List", "", Daemon.Host, cancellationToken),
+        DeviceVerb.DeviceName => await DevicesAsync(last, cancellationToken),
         PoolVerb.DriverName => (await _daemon.Value.LinesAsync("mgmt.pool.ListDrivers", "", Daemon.Host, cancellationToken)).Select(FirstWord),
         _ => [],
     };
@@ -67,6 +69,19 @@ internal sealed class CompletionNames(CommandLine cli, ParseResult parse)
         }
         var vm = last[..colon];
         return (await _daemon.Value.LinesAsync("mgmt.vm.volume.List", "", vm, cancellationToken)).Select(volume => $"{vm}:{volume}");
+    }
+
+    /// <summary>The devices of the class that stands before, of dom0 or of the VM before the colon.</summary>
+    private async Task<IEnumerable<string>> DevicesAsync(string last, CancellationToken cancellationToken)
+    {
+        var kind = parse.CommandResult.Command.Arguments.Where(argument => argument.Name == DeviceVerb.ClassName).Select(argument => parse.GetResult(argument)?.Tokens).FirstOrDefault();
+        if (kind is not [var word, ..])
+        {
+            return [];
+        }
+        var colon = last.IndexOf(':', StringComparison.Ordinal);
+        var backend = colon < 0 ? Daemon.Host : last[..colon];
+        return (await _daemon.Value.LinesAsync($"mgmt.vm.device.{word.Value}.Available", "", backend, cancellationToken)).Select(line => $"{backend}:{FirstWord(line)}");
     }
 
     private async Task<IEnumerable<string>> SnapshotsAsync(CancellationToken cancellationToken)

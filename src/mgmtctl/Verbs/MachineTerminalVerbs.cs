@@ -17,7 +17,7 @@ internal static class MachineTerminalVerbs
             RequireTerminal(run);
             var wish = Line(json => json.WriteBoolean("login", !run.Get(bare)), run.Terminal.Size());
             await using var call = await run.Daemon.OpenAsync("mgmt.machine.Console", run.Get(machine)!, wish, endInput: false, token);
-            await new TerminalBridge(run, call) { TellPath = run.Get(bare) }.RunAsync(interactive: true, input: null, token);
+            await new FramedBridge(run, call) { TellPath = run.Get(bare) }.RunAsync(byKeys: true, input: null, token);
             return ExitCode.Done;
         });
     }
@@ -43,7 +43,7 @@ internal static class MachineTerminalVerbs
             var wish = Line(json => WriteProgram(json, run.Get(user)!, words, run.Get(environment) ?? [], status, plain: !interactive), interactive ? run.Terminal.Size() : default);
             await using var call = await run.Daemon.OpenAsync("mgmt.machine.Run", run.Get(machine)!, wish, endInput: false, token);
             var given = !interactive && run.Get(input) ? run.Terminal.OpenInput() : null;
-            var ended = await new TerminalBridge(run, call).RunAsync(interactive, given, token);
+            var ended = await new FramedBridge(run, call).RunAsync(interactive, given, token);
             return ended ?? (status ? ExitCode.NoStatus : ExitCode.Done);
         });
     }

@@ -1,10 +1,11 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text;
 using Mgmt.Core;
 
 namespace Mgmt.Cli.Verbs;
 
-/// <summary>pool check: what pools hold against what is recorded; 1 when something is left that is not as recorded.</summary>
+/// <summary>pool check: what pools hold against what is recorded; 1, and a line on standard error, when something is left that is not as recorded.</summary>
 internal static class PoolCheckVerb
 {
     public static Command Create(CommandLine cli)
@@ -12,7 +13,7 @@ internal static class PoolCheckVerb
         var pool = PoolVerb.Optional();
         var mend = new Option<bool>("--mend") { Description = "Finish or take back unfinished work, and put recorded sizes right; what no record names is never deleted" };
         string[] examples = ["mgmtctl pool check", "mgmtctl pool check default --mend"];
-        return cli.Verb("check", "Compare pools with the records; exit status 1 when something is left to do", examples, [pool, mend], async (run, token) =>
+        return cli.Verb("check", "Compare pools with the records; exit status 1, and the number of findings on standard error, when some are left", examples, [pool, mend], async (run, token) =>
         {
             var findings = new List<(string Pool, Finding Finding)>();
             foreach (var name in await PoolVerb.NamedOrAllAsync(run, run.Get(pool), token))
@@ -22,7 +23,12 @@ internal static class PoolCheckVerb
             }
             run.Output.Table(["pool", "kind", "what", "mended", "message"],
                 [.. findings.Select(found => new object?[] { found.Pool, found.Finding.Kind, found.Finding.What, found.Finding.Mended, found.Finding.Message })]);
-            return findings.All(found => found.Finding.Mended) ? ExitCode.Done : ExitCode.Refused;
+            if (findings.Count(found => !found.Finding.Mended) is not (> 0 and var left))
+            {
+                return ExitCode.Done;
+            }
+            run.Tell($"pool check: {(left == 1 ? "1 finding is" : string.Create(CultureInfo.InvariantCulture, $"{left} findings are"))} left");
+            return ExitCode.Refused;
         });
     }
 

@@ -6,6 +6,7 @@ internal sealed record DaemonArguments
     internal const string Usage = """
         Usage: mgmtd [--config FILE] [--backend URI] [--state-dir DIR] [--run-dir DIR] [--policy-dir DIR]... [--debug]
                mgmtd generate DIR
+               mgmtd rpc SERVICE [ARGUMENT]
                mgmtd --help | --version
 
         Serves the management API on RUN_DIR/mgmtd.sock.
@@ -18,6 +19,7 @@ internal sealed record DaemonArguments
                              (default /run/mgmt/policy.d then /etc/mgmt/policy.d; session: $XDG_CONFIG_HOME/mgmt/policy.d)
           --debug            log more, and put tracebacks into EXCEPTION replies
           generate DIR       write the default policy, rpc-services and docs tables derived from the call table into DIR
+          rpc SERVICE [ARG]  be a service of qrexec: standard input is the payload, the reply goes to standard output
 
         Exit status: 0 stopped when asked, 1 could not start (the reason is on stderr), 2 wrong usage.
         """;
@@ -36,6 +38,9 @@ internal sealed record DaemonArguments
 
     internal string? GenerateInto { get; init; }
 
+    /// <summary>The service, and its argument or nothing, to be a program of qrexec for; null to be a daemon.</summary>
+    internal (string Service, string Argument)? Rpc { get; init; }
+
     internal bool ShowHelp { get; init; }
 
     internal bool ShowVersion { get; init; }
@@ -46,6 +51,10 @@ internal sealed record DaemonArguments
         if (words.Length > 0 && words[0] == "generate")
         {
             return words.Length == 2 ? new() { GenerateInto = words[1] } : throw new FormatException("generate takes one directory");
+        }
+        if (words.Length > 0 && words[0] == "rpc")
+        {
+            return words.Length is 2 or 3 ? new() { Rpc = (words[1], words.Length == 3 ? words[2] : "") } : throw new FormatException("rpc takes a service and at most one argument");
         }
         var arguments = new DaemonArguments();
         for (var i = 0; i < words.Length; i++)

@@ -27,6 +27,12 @@ internal sealed record DaemonSettings
 
     internal IReadOnlyList<string> PoolRoots { get; init; } = [];
 
+    internal IReadOnlyList<string> ExportedFiles { get; init; } = [];
+
+    internal int DevicePorts { get; init; } = 16;
+
+    internal string AudioBackend { get; init; } = "";
+
     internal int UidBase { get; init; } = 1_900_000_000;
 
     internal int SnapshotMiBPerSecond { get; init; }
@@ -47,7 +53,15 @@ internal sealed record DaemonSettings
 
     internal TimeSpan AskTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    internal IReadOnlyList<string> QubesdSockets { get; init; } = [];
+
     internal QrexecSockets Qrexec { get; init; } = QrexecSockets.None;
+
+    internal int GuestPorts { get; init; } = 8;
+
+    internal int GuestAgentPorts { get; init; } = 2;
+
+    internal string? VchanDirectory { get; init; }
 
     internal bool IsSession => Backend == "qemu:///session";
 
@@ -75,6 +89,9 @@ internal sealed record DaemonSettings
             PolicyDirectories = arguments.PolicyDirectories.Count > 0 ? arguments.PolicyDirectories : filePolicy ?? paths.Policy,
             Debug = arguments.Debug || fileDebug == true,
             PoolRoots = file.Texts("pool-roots") ?? [Path.Combine(Path.GetFullPath(state), "pools")],
+            ExportedFiles = [.. (file.Texts("exported-files") ?? []).Select(ParseDirectory)],
+            DevicePorts = file.Number("device-ports", 1, 24) ?? 16,
+            AudioBackend = file.OneOf("audio-backend", "off", "none", "alsa") is { } audio and not "off" ? audio : "",
             Group = file.Text("group") ?? "mgmt",
             FrontEndUids = [.. (file.Texts("front-end-uids") ?? []).Select(ParseUid)],
             AuditRequired = file.OneOf("audit", "required", "best-effort") != "best-effort",
@@ -89,20 +106,28 @@ internal sealed record DaemonSettings
             JournalMaxAge = TimeSpan.FromDays(file.Number("journal-max-days", 1, 3650) ?? 7),
             AskAgents = [.. (file.Texts("ask-agents") ?? [Path.Combine(run, "policy-agent.sock")]).Select(path => Socket(path)).OfType<string>()],
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
+            GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
+            GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
+            VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
+            QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Qrexec = new(Socket(file.Text("qrexec-policy-socket")), Socket(file.Text("qrexec-eval-simple-socket")), Socket(file.Text("qrexec-eval-gui-socket"))),
         };
         file.RefuseUnread();
         return settings;
     }
 
+    private static string ParseDirectory(string path) => path.StartsWith('/') ? path : throw new FormatException($"a directory of exported-files has to begin with /, not {path}");
+
     private static uint ParseUid(string text) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var uid)
         ? uid
         : throw new FormatException($"front-end-uids has to be an array of user numbers, not {text}");
 
     /// <summary>Null for none, which is also the empty text.</summary>
-    private static string? Socket(string? path) => path is not { Length: > 0 }
+    private static string? Socket(string? path) => Absolute(path, "socket");
+
+    private static string? Absolute(string? path, string what) => path is not { Length: > 0 }
         ? null
-        : path.StartsWith('/') ? path : throw new FormatException($"the path of a socket has to begin with /, not {path}");
+        : path.StartsWith('/') ? path : throw new FormatException($"the path of a {what} has to begin with /, not {path}");
 
     private static void CheckBackend(string backend)
     {

@@ -70,7 +70,7 @@ internal sealed class Connection : IDisposable
 
     /// <summary>The payload as a stream: what was read already, then the socket. A peer that is silent for the deadline ends it.</summary>
     internal PipeReader PayloadReader(TimeSpan idle) =>
-        PipeReader.Create(new PayloadStream(Socket, Payload, idle), new StreamPipeReaderOptions(bufferSize: 64 * 1024, minimumReadSize: 16 * 1024));
+        PipeReader.Create(new PayloadStream(Socket, Payload, idle), new StreamPipeReaderOptions(bufferSize: 256 * 1024, minimumReadSize: 64 * 1024));
 
     public void Dispose()
     {

@@ -18,9 +18,7 @@ internal sealed class SocketContentSink(PeerSocket socket) : IContentSink
             if (!HasBegun)
             {
                 HasBegun = true;
-                var mark = new System.Buffers.ArrayBufferWriter<byte>(2);
-                ReplyWriter.WriteOk(mark, []);
-                await socket.SendAsync(mark.WrittenMemory, limit.Token);
+                await socket.SendAsync(ReplyWriter.OkMark, limit.Token);
             }
             await socket.SendAsync(piece, limit.Token);
         }

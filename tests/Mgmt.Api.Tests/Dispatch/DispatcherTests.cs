@@ -131,7 +131,7 @@ public sealed class DispatcherTests
         Assert.That(rows, Has.All.Matches<CallRow>(r => r is not null && Enum.IsDefined(r.Access) && Enum.IsDefined(r.Scope) && Enum.IsDefined(r.Target) && r.Summary.Length > 0));
         foreach (var row in rows)
         {
-            Assert.That(CallGroups.ForReading().Find("mgmt." + row.Name, out _).Name, Is.EqualTo(row.Name));
+            Assert.That(CallGroups.ForReading().Find(CallQuestion.Full(row.Name), out _).Name, Is.EqualTo(row.Name));
             if (row.Dialects == CallDialects.Mgmt)
             {
                 Assert.Throws<MgmtException>(() => CallGroups.ForReading().Find("admin." + row.Name, out _));

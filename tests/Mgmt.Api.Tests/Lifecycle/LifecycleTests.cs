@@ -16,8 +16,8 @@ public sealed class LifecycleTests
 
         Assert.That(daemon.Events("vault"), Is.EqualTo(new[]
         {
-            "domain-pre-start mem_required=400", "domain-pre-spawn", "property-reset:start_time name=start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
-            "domain-stopped", "property-reset:start_time name=start_time", "domain-shutdown",
+            "domain-pre-start mem_required=400", "domain-pre-spawn", "property-reset:xid name=xid", "property-reset:stubdom_xid name=stubdom_xid", "property-reset:start_time name=start_time", "domain-spawn", "domain-pre-unpaused", "domain-unpaused", "domain-start",
+            "domain-stopped", "property-reset:xid name=xid", "property-reset:stubdom_xid name=stubdom_xid", "property-reset:start_time name=start_time", "domain-shutdown",
         }));
     }
 

@@ -87,9 +87,33 @@ public sealed class PoolOperationsTests
         await pools.AddAsync(Extra, "qcow2", Config(), CancellationToken.None);
         var work = new VolumeInWork(Extra, Vid.Parse("appvms/new/root"));
         await daemon.Store.ApplyAsync(change => change.AddVolumeInWork(work), CancellationToken.None);
-        await Daemon.RefusedAsync(ErrorCode.QubesPoolInUseError, pools.RemoveAsync(Extra, CancellationToken.None));
+        var refused = await Daemon.RefusedAsync(ErrorCode.QubesPoolInUseError, pools.RemoveAsync(Extra, CancellationToken.None));
+        Assert.That(refused.Message, Is.EqualTo("Storage pool is in use: 'extra'; see a volume that is being made or removed"));
+        Assert.That(daemon.Pools.TryGet(Extra), Is.Not.Null);
         await daemon.Store.ApplyAsync(change => change.RemoveVolumeInWork(work), CancellationToken.None);
         await pools.RemoveAsync(Extra, CancellationToken.None);
         Assert.That(daemon.Pools.TryGet(Extra), Is.Null);
+    }
+
+    [Test]
+    public async Task No_volume_is_begun_in_a_pool_that_is_being_removed()
+    {
+        await using var daemon = await Daemon.OpenAsync();
+        await new PoolOperations(daemon.Services).AddAsync(Extra, "qcow2", Config(), CancellationToken.None);
+        // Taken out of the state, and not closed yet.
+        await daemon.Store.ApplyAsync(change => change.RemovePool(Extra), CancellationToken.None);
+        await Daemon.RefusedAsync(ErrorCode.QubesPoolNotFoundError, daemon.Unfinished.BeginAsync([new(Extra, Vid.Parse("appvms/new/root"))], CancellationToken.None));
+        Assert.That(daemon.Store.Current.VolumesInWork, Is.Empty);
+    }
+
+    [Test]
+    public async Task What_describes_the_volumes_of_a_thin_pool_is_counted_apart()
+    {
+        var pool = new Mock<IStoragePool>();
+        pool.Setup(p => p.Usage).Returns(new PoolUsage(4096, 512) { MetadataSizeBytes = 1024, MetadataUsedBytes = 64 });
+        await using var daemon = await Daemon.OpenAsync(drivers: [Driver(pool).Object]);
+        Assert.That(await daemon.TextAsync("mgmt.pool.UsageDetails+default dom0 dom0"), Is.EqualTo("data_size=4096\ndata_usage=512\nmetadata_size=1024\nmetadata_usage=64\n"));
+        pool.Setup(p => p.Usage).Returns(new PoolUsage(4096, null));
+        Assert.That(await daemon.TextAsync("admin.pool.UsageDetails+default dom0 dom0"), Is.EqualTo("data_size=4096\n"));
     }
 }

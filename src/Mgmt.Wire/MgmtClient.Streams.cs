@@ -8,10 +8,10 @@ public sealed partial class MgmtClient
     private const int MarkBytes = 2;
 
     /// <summary>
-    /// Makes a call whose content comes in frames while it is made (docs/wire.md, "Framed contents"). <paramref name="payload"/> goes out at once; without <paramref name="endInput"/> the
+    /// Makes a call whose content comes while it is made (docs/wire.md, "Contents that are sent while they are made"). <paramref name="payload"/> goes out at once; without <paramref name="endInput"/> the
     /// caller sends more. Gives it when the daemon has taken the call. ERRORS: what the daemon refuses, by its type; MgmtUnavailableError; ProtocolError.
     /// </summary>
-    public async Task<FramedCall> OpenFramedAsync(RequestHeader header, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken)
+    public async Task<CallStream> OpenAsync(RequestHeader header, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken)
     {
         var socket = await ConnectAsync(cancellationToken);
         try
@@ -29,7 +29,7 @@ public sealed partial class MgmtClient
                     return true;
                 });
             }
-            return new FramedCall(socket);
+            return new CallStream(socket);
         }
         catch (SocketException error)
         {

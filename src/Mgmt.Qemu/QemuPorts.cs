@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Text.Json;
+using Mgmt.Core;
+
+namespace Mgmt.Qemu;
+
+/// <summary>
+/// The guest ports of a VM: sockets in its run directory, which only the daemon enters and on which its QEMU listens. SOURCE: QEMU's query-chardev and VSERPORT_CHANGE.
+/// </summary>
+internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> monitor, TimeSpan commandTimeout) : IGuestPorts
+{
+    /// <inheritdoc/>
+    public event Action<int>? MaybeClosed;
+
+    /// <inheritdoc/>
+    public int Count { get; } = directory.GuestPorts;
+
+    /// <inheritdoc/>
+    public int AgentCount { get; } = directory.GuestAgentPorts;
+
+    /// <inheritdoc/>
+    public Task<Stream> ConnectAsync(int port, CancellationToken cancellation) => ConnectAsync(directory.GuestPortSocket(port), port, cancellation);
+
+    /// <inheritdoc/>
+    public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => ConnectAsync(directory.GuestAgentSocket(port), port, cancellation);
+
+    /// <inheritdoc/>
+    public async Task<bool> IsOpenAsync(int port, CancellationToken cancellation)
+    {
+        var devices = await monitor().ExecuteAsync("query-chardev", null, commandTimeout, cancellation);
+        var id = QemuCommandLine.GuestPortPrefix + Text(port);
+        return devices.ValueKind == JsonValueKind.Array
+            && devices.EnumerateArray().Any(device => device.Text("label") == id && device.TryGetProperty("frontend-open", out var open) && open.ValueKind == JsonValueKind.True);
+    }
+
+    /// <summary>QEMU says that the guest closed the port of that id.</summary>
+    internal void Closed(string id)
+    {
+        if (id.StartsWith(QemuCommandLine.GuestPortPrefix, StringComparison.Ordinal)
+            && int.TryParse(id.AsSpan(QemuCommandLine.GuestPortPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port < Count)
+        {
+            MaybeClosed?.Invoke(port);
+        }
+    }
+
+    private static async Task<Stream> ConnectAsync(string path, int port, CancellationToken cancellation)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (SocketException error)
+        {
+            socket.Dispose();
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "the VM's process takes no connection to port %s", Text(port));
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static string Text(int port) => port.ToString(CultureInfo.InvariantCulture);
+}

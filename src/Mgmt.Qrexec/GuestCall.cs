@@ -1,0 +1,38 @@
+using System.IO.Pipelines;
+
+namespace Mgmt.Qrexec;
+
+/// <summary>A guest's call, whichever way it came. First <see cref="AcceptAsync"/> or <see cref="RefuseAsync"/>, once; then output; then <see cref="EndAsync"/>.</summary>
+public abstract class GuestCall
+{
+    /// <summary>Who is called for what. The claimed source is only that.</summary>
+    public abstract TriggerService Request { get; }
+
+    /// <summary>How it came: <c>virtio-serial</c>, <c>vchan-socket</c> or <c>vsock</c>.</summary>
+    public abstract string Transport { get; }
+
+    /// <summary>What the caller writes to the service. At the end of its input it is completed. Not read, it stops the caller.</summary>
+    public abstract PipeReader Input { get; }
+
+    /// <summary>Ends when the caller is gone, or what it said broke the protocol.</summary>
+    public abstract CancellationToken Gone { get; }
+
+    /// <summary>Tells the caller that it is not served; it ends with 126. ERRORS: OperationCanceledException when it is gone.</summary>
+    public abstract ValueTask RefuseAsync(CancellationToken cancellation);
+
+    /// <summary>Tells the caller that it is served. ERRORS: OperationCanceledException when it is gone.</summary>
+    public abstract ValueTask AcceptAsync(CancellationToken cancellation);
+
+    /// <summary>Writes to the caller, and waits until it is taken. ERRORS: OperationCanceledException when it is gone, or takes nothing for too long.</summary>
+    public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation);
+
+    /// <summary>Writes the last of the output, its end and the exit code. ERRORS: as for <see cref="WriteAsync"/>.</summary>
+    public abstract ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation);
+}
+
+/// <summary>Serves calls of one guest.</summary>
+public interface IGuestCallHandler
+{
+    /// <summary>Serves a call to its end. Never throws.</summary>
+    Task ServeAsync(GuestCall call, CancellationToken cancellation);
+}

@@ -1,0 +1,135 @@
+using System.Buffers;
+using Mgmt.Api;
+using Mgmt.Core;
+using Mgmt.Qrexec;
+using Mgmt.Wire;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>
+/// Serves the calls of one VM. Who calls is the VM whose process holds the channel; what it says of itself is written down and no more. A management call goes the way of a call on the
+/// socket; a denial ends with exit code 126 and no output. SOURCE: docs/guest-channels.md, "What a management call gets".
+/// </summary>
+internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Dispatcher dispatcher, DaemonSettings settings, TimeProvider clock, ILogger<GuestCalls> log) : IGuestCallHandler
+{
+    private int _inFlight;
+
+    public async Task ServeAsync(GuestCall call, CancellationToken cancellation)
+    {
+        var count = Interlocked.Increment(ref _inFlight);
+        try
+        {
+            await AnswerAsync(call, count, cancellation);
+        }
+        catch (OperationCanceledException error)
+        {
+            Log.GuestCallerGone(log, vm.Value, call.Request.Service, error.Message);
+        }
+        catch (Exception error)
+        {
+            Log.GuestCallFailed(log, vm.Value, error);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inFlight);
+        }
+    }
+
+    private async Task AnswerAsync(GuestCall call, int count, CancellationToken cancellation)
+    {
+        var request = GuestRequest.Of(call.Request, vm);
+        var who = caller with { Via = call.Transport };
+        var session = dispatcher.Open(request, who);
+        if (Refusal(call.Request, request, count) is { } refusal)
+        {
+            dispatcher.Refused(session, who, refusal);
+            Log.GuestRefused(log, vm.Value, refusal.Message);
+            await call.RefuseAsync(cancellation);
+            return;
+        }
+        await call.AcceptAsync(cancellation);
+        ReadOnlyMemory<byte> payload;
+        try
+        {
+            payload = session.StreamsPayload ? default : await PayloadAsync(call, session, request, cancellation);
+        }
+        catch (MgmtException error)
+        {
+            dispatcher.Refused(session, who, error);
+            await call.EndAsync(Exception(error, request), 0, cancellation);
+            return;
+        }
+        await RunAsync(call, session, payload, cancellation);
+    }
+
+    private async Task RunAsync(GuestCall call, CallSession session, ReadOnlyMemory<byte> payload, CancellationToken cancellation)
+    {
+        using var stream = session.StreamsPayload ? new GuestPayload(call, session.IsInteractive ? Timeout.InfiniteTimeSpan : settings.RequestDeadline, clock) : null;
+        using var gone = CancellationTokenSource.CreateLinkedTokenSource(call.Gone, cancellation);
+        var sink = session.IsStream ? new GuestEventSink(call) : null;
+        var content = session.StreamsContent ? new GuestContentSink(call, isMarked: !session.IsUnmarked) : null;
+        var result = await dispatcher.RunAsync(session, new(payload, stream?.Reader, sink, () => call.Gone.IsCancellationRequested) { Output = content }, gone.Token);
+        switch (result)
+        {
+            case var _ when content is { HasBegun: true }:
+                await call.EndAsync(default, 0, cancellation);
+                break;
+            case { IsStreamEnd: true }:
+                await call.EndAsync(sink!.Rest, 0, cancellation);
+                break;
+            case { Error.Code: ErrorCode.PermissionDenied }:
+                await call.EndAsync(default, ExitCodes.Refused, cancellation);
+                break;
+            case { Error: { } error }:
+                await call.EndAsync(Exception(error, session.Request), 0, cancellation);
+                break;
+            default:
+                var output = new ArrayBufferWriter<byte>(result.Content.Length + 2);
+                ReplyWriter.WriteOk(output, result.Content.Span);
+                await call.EndAsync(output.WrittenMemory, 0, cancellation);
+                break;
+        }
+    }
+
+    /// <summary>Why a call is not served at all; the others are answered by the dispatcher.</summary>
+    private MgmtException? Refusal(TriggerService asked, CallRequest request, int count)
+    {
+        if (count > maxInFlight)
+        {
+            return new(ErrorCode.MgmtBusyError, "%s has too many calls in flight", vm.Value);
+        }
+        if (!asked.IsWellFormed || !GuestRequest.FitsHeader(request))
+        {
+            return new(ErrorCode.ProtocolError, "not a call that can be made");
+        }
+        if (request.RequestedSource is not null)
+        {
+            return new(ErrorCode.PermissionDenied, "A management call is not relayed: %s calls for itself only", vm.Value);
+        }
+        // Calls from VM to VM and services of the host begin here.
+        return GuestRequest.IsManagementCall(request) ? null : new(ErrorCode.PermissionDenied, "%s is no management call", request.Method);
+    }
+
+    /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>
+    private async Task<ReadOnlyMemory<byte>> PayloadAsync(GuestCall call, CallSession session, CallRequest request, CancellationToken cancellation)
+    {
+        using var input = new GuestPayload(call, session.TakesPayload ? settings.RequestDeadline : GuestPayload.Quiet, clock);
+        try
+        {
+            return await input.ReadAllAsync(session.CapBytes - GuestRequest.HeaderBytes(request), cancellation);
+        }
+        catch (MgmtException error) when (error.Code == ErrorCode.MgmtTimeoutError && !session.TakesPayload && !input.HasRead)
+        {
+            // Somebody typed it at a terminal, which does not end: nothing is what such a call takes.
+            return default;
+        }
+    }
+
+    private ReadOnlyMemory<byte> Exception(MgmtException error, CallRequest request)
+    {
+        var output = new ArrayBufferWriter<byte>(256);
+        ReplyWriter.WriteException(output, error, settings.Debug ? error.ToString() : "", request.Method.StartsWith("admin.", StringComparison.Ordinal));
+        return output.WrittenMemory;
+    }
+}

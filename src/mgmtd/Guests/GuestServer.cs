@@ -1,0 +1,97 @@
+using System.Collections.Concurrent;
+using Mgmt.Api;
+using Mgmt.Core;
+using Mgmt.Qrexec;
+using Mgmt.State;
+using Microsoft.Extensions.Logging;
+
+namespace Mgmt.Daemon;
+
+/// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+{
+    /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
+    private const int CallsPerPort = 4;
+    private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(10);
+    private readonly ConcurrentDictionary<VmSession, Task> _serving = new();
+    private readonly ILogger<GuestServer> _log = logs.CreateLogger<GuestServer>();
+
+    /// <summary>The directory of vchan sockets; null when there is to be none. ERRORS: MgmtUnavailableError with a sentence.</summary>
+    internal static VchanDirectory? OpenVchan(DaemonSettings settings, TimeProvider clock)
+    {
+        try
+        {
+            return settings.VchanDirectory is { } path ? new VchanDirectory(path, clock) : null;
+        }
+        catch (ArgumentException error)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "vchan-dir: %s", error.Message);
+        }
+    }
+
+    /// <summary>Serves until the token ends; then the calls under way have a while to end. Begin before the first VM is adopted.</summary>
+    internal async Task RunAsync(CancellationToken stopping)
+    {
+        void Serve(VmSession session) => _serving[session] = Task.Run(() => ServeAsync(session, stopping), CancellationToken.None);
+        sessions.Began += Serve;
+        try
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, clock, stopping);
+        }
+        catch (OperationCanceledException)
+        {
+            // The daemon stops.
+        }
+        sessions.Began -= Serve;
+        try
+        {
+            await Task.WhenAll(_serving.Values).WaitAsync(DrainDeadline, clock, CancellationToken.None);
+        }
+        catch (TimeoutException)
+        {
+            // A change that runs to its end is found by the next daemon as it was left.
+        }
+    }
+
+    private async Task ServeAsync(VmSession session, CancellationToken stopping)
+    {
+        try
+        {
+            if (store.Current.Find(session.Name) is { } vm)
+            {
+                using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+                var serving = Task.WhenAll(Channels(session, vm, over.Token));
+                await Task.WhenAny(serving, session.Vm.Exited);
+                if (session.Vm.Exited.IsCompleted)
+                {
+                    await over.CancelAsync();
+                }
+                await serving;
+            }
+        }
+        catch (Exception error)
+        {
+            Log.GuestCallFailed(_log, session.Name.Value, error);
+        }
+        finally
+        {
+            _serving.TryRemove(session, out _);
+        }
+    }
+
+    /// <summary>One set of limits for all channels of a VM.</summary>
+    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, CancellationToken over)
+    {
+        var name = session.Name.Value;
+        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
+        var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, settings, clock, logs.CreateLogger<GuestCalls>());
+        if (session.Vm.Ports is { Count: > 0 } ports)
+        {
+            yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+        }
+        if (vchan is not null)
+        {
+            yield return new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>()).RunAsync(over);
+        }
+    }
+}
