@@ -90,6 +90,7 @@ public static class TarTree
             return;
         }
         MakeParents(name, directory, made);
+        RequireFree(path, name);
         switch (entry.EntryType)
         {
             case TarEntryType.Directory:
@@ -125,13 +126,19 @@ public static class TarTree
             var parent = name[..slash];
             if (!made.Contains(parent))
             {
-                if (new FileInfo(Path.Combine(directory, parent)) is { Exists: true } or { LinkTarget: not null })
-                {
-                    throw new MgmtException(ErrorCode.QubesValueError, "The tar stream has %s both as a directory and as something else", parent);
-                }
+                RequireFree(Path.Combine(directory, parent), parent);
                 Directory.CreateDirectory(Path.Combine(directory, parent));
                 made.Add(parent);
             }
+        }
+    }
+
+    /// <summary>Making a directory where a link to one stands succeeds, and all below it would be written where the link leads.</summary>
+    private static void RequireFree(string path, string name)
+    {
+        if (new FileInfo(path) is { Exists: true } or { LinkTarget: not null } || Directory.Exists(path))
+        {
+            throw new MgmtException(ErrorCode.QubesValueError, "The tar stream has %s twice, or both as a directory and as something else", name);
         }
     }
 
