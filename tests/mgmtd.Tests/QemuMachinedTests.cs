@@ -24,12 +24,13 @@ internal sealed class QemuMachinedTests
             Backend = "qemu:///system",
             Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["DBUS_SYSTEM_BUS_ADDRESS"] = _machined.BusAddress },
         });
-        foreach (var vm in new[] { "work", "blank", "taken" })
+        foreach (var vm in new[] { "work", "blank", "taken", "left" })
         {
             await _qemu.MakeVmAsync(vm);
         }
         await Daemon.OkAsync("mgmt.vm.property.Set", "blank", "kernel", "");
         await Daemon.OkAsync("mgmt.vm.property.Set", "taken", "kernel", "");
+        await Daemon.OkAsync("mgmt.vm.property.Set", "left", "kernel", "");
     }
 
     [OneTimeTearDown]
@@ -53,7 +54,7 @@ internal sealed class QemuMachinedTests
         var machine = await MachineAsync("work");
         Assert.That(await Daemon.OkAsync("mgmt.vm.CurrentState", "work"), Does.Not.Contain("fault="));
         Assert.That(await Daemon.OkAsync("mgmt.machine.List"), Does.Not.Contain(machine));
-        Assert.That((await Daemon.CallAsync("mgmt.machine.Kill", argument: machine)).ToString(), Does.Contain("is the VM work").Or.Contain("work"));
+        Assert.That((await Daemon.RefusedAsync(ErrorCode.QubesException, "mgmt.machine.Kill", "dom0", machine)).Message, Does.Contain("is the VM work"));
         var listed = await RunAsync("machinectl", "--no-legend", "--no-pager", "list");
         Assert.That(listed, Does.Match($"(?m)^{machine} +vm +mgmtd"));
         var shown = await RunAsync("machinectl", "--no-pager", "show", machine);
@@ -165,14 +166,35 @@ internal sealed class QemuMachinedTests
         }
     }
 
-    /// <summary>A machine that is not ours: its leader.</summary>
-    private async Task<Process> OtherAsync(string machine)
+    [Test]
+    public async Task A_machine_that_is_left_of_a_halted_vm_is_killed_and_that_of_one_that_runs_is_not()
+    {
+        var machine = await MachineAsync("left");
+        var uuid = Guid.Parse((await Daemon.OkAsync("mgmt.vm.property.Get", "left", "uuid")).Split(' ')[^1]);
+        using (var leader = await OtherAsync(machine, uuid))
+        {
+            await Daemon.RefusedAsync(ErrorCode.QubesException, "mgmt.machine.Info", "dom0", machine);
+            await Daemon.OkAsync("mgmt.machine.Kill", "dom0", machine);
+            await leader.WaitForExitAsync(new CancellationTokenSource(DaemonProcess.Deadline).Token);
+        }
+        await UntilAsync(() => RunAsync("machinectl", "--no-legend", "--no-pager", "list"), list => !list.Contains(machine, StringComparison.Ordinal));
+        await Daemon.OkAsync("mgmt.vm.Start", "left");
+        Assert.That((await Daemon.RefusedAsync(ErrorCode.QubesException, "mgmt.machine.Kill", "dom0", machine)).Message, Does.Contain("is the VM left"));
+        Assert.That(await Daemon.StateAsync("left"), Is.EqualTo("Running"));
+        await Daemon.OkAsync("mgmt.vm.Kill", "left");
+    }
+
+    /// <summary>A machine that mgmtd did not make: its leader.</summary>
+    private async Task<Process> OtherAsync(string machine, Guid? uuid = null)
     {
         var leader = Process.Start(new ProcessStartInfo("sleep", ["600"]))!;
-        await RunAsync(["busctl", "call", .. Busctl.Split(' '), "CreateMachine", "sayssusa(sv)", machine, "16", .. Enumerable.Repeat("7", 16), "test", "container",
+        await RunAsync(["busctl", "call", .. Busctl.Split(' '), "CreateMachine", "sayssusa(sv)", machine, "16", .. Id(uuid), "test", "container",
             leader.Id.ToString(System.Globalization.CultureInfo.InvariantCulture), "", "0"]);
         return leader;
     }
+
+    private static IEnumerable<string> Id(Guid? uuid) =>
+        uuid is { } id ? id.ToByteArray(bigEndian: true).Select(b => b.ToString(System.Globalization.CultureInfo.InvariantCulture)) : Enumerable.Repeat("7", 16);
 
     private async Task StartsSoonAsync(string vm)
     {

@@ -6,7 +6,7 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>What callers do with machines of the host that are no VMs. SOURCE: docs/machines.md.</summary>
-public sealed class MachineOperations(StateStore store, IHostMachines machines, MachineOwners owners)
+public sealed class MachineOperations(StateStore store, IHostMachines machines, MachineOwners owners, VmGates gates)
 {
     private const int MaxTerminals = 32;
     private int _terminals;
@@ -55,7 +55,7 @@ public sealed class MachineOperations(StateStore store, IHostMachines machines, 
         var state = store.Current;
         if (MachineOwners.Named(state, image) is { } named)
         {
-            throw new MgmtException(ErrorCode.QubesException, "Machine %s is the VM %s: the calls of VMs are for it", image.Value, named.Name.Value);
+            throw MachineOwners.IsVm(image, named);
         }
         var pools = state.Pools.Values.Where(pool => pool.Driver == "machined").Select(pool => pool.Name).ToHashSet();
         if (state.Vms.Values.FirstOrDefault(vm => vm.Volumes.Values.Any(volume => pools.Contains(volume.Pool) && volume.Vid?.Value == image.Value)) is { } user)
@@ -77,10 +77,19 @@ public sealed class MachineOperations(StateStore store, IHostMachines machines, 
         await machines.AskToPowerOffAsync(name, cancellation);
     }
 
-    /// <summary>Ends a machine by force.</summary>
+    /// <summary>Ends a machine by force, also one that is left of a VM that has no process any more; that VM does not start meanwhile.</summary>
     public async Task KillAsync(HostMachineName name, CancellationToken cancellation)
     {
-        await owners.GetOtherAsync(name, cancellation);
+        if (MachineOwners.VmOf(store.Current, (await machines.GetAsync(name, cancellation)).Uuid) is not { } vm)
+        {
+            await machines.TerminateAsync(name, cancellation);
+            return;
+        }
+        using var gate = gates.TryEnter(vm.Name);
+        if (gate is null || store.Current.Find(vm.Uuid) is { Status: not { Run: null, State: VmState.Halted or VmState.Crashed } })
+        {
+            throw MachineOwners.IsVm(name, vm);
+        }
         await machines.TerminateAsync(name, cancellation);
     }
 

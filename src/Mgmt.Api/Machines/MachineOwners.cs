@@ -10,7 +10,7 @@ public sealed class MachineOwners(StateStore store, IHostMachines machines)
     {
         var facts = await machines.GetAsync(name, cancellation);
         return VmOf(store.Current, facts.Uuid) is { } vm
-            ? throw new MgmtException(ErrorCode.QubesException, "Machine %s is the VM %s: the calls of VMs are for it", name.Value, vm.Name.Value)
+            ? throw IsVm(name, vm)
             : facts;
     }
 
@@ -49,6 +49,9 @@ public sealed class MachineOwners(StateStore store, IHostMachines machines)
     /// <summary>The VM whose machine would have that name, or null.</summary>
     internal static VmRecord? Named(HostState state, HostMachineName name) =>
         name.Value.StartsWith("mgmt-", StringComparison.Ordinal) ? state.Vms.Values.FirstOrDefault(vm => HostMachineName.ForVm(vm.Qid, vm.Name) == name) : null;
+
+    internal static MgmtException IsVm(HostMachineName name, VmRecord vm) =>
+        new(ErrorCode.QubesException, "Machine %s is the VM %s: the calls of VMs are for it", name.Value, vm.Name.Value);
 
     internal static VmRecord? VmOf(HostState state, Guid? uuid) => uuid is { } id ? state.Find(id) : null;
 }
