@@ -63,6 +63,21 @@ public sealed class QubesdSocketTests
         Assert.That(output, Does.StartWith("2␀QubesVolumeNotFoundError␀␀"));
     }
 
+    [Test]
+    public async Task A_console_as_a_program_is_the_console_and_nothing_else()
+    {
+        await using var daemon = await DaemonProcess.StartAsync();
+        if (await daemon.StateAsync("sys-net") != "Running")
+        {
+            await daemon.OkAsync("admin.vm.Start", "sys-net");
+        }
+        Assert.That(await RpcAsync(daemon, "sys-net", "hello", "admin.vm.Console"), Is.EqualTo((0, "Console of sys-net\r\nhello")));
+        await daemon.OkAsync("admin.vm.Kill", "sys-net");
+        var (status, output) = await RpcAsync(daemon, "sys-net", "hello", "admin.vm.Console");
+        Assert.That(status, Is.Zero);
+        Assert.That(output, Does.StartWith("2␀QubesVMNotStartedError␀␀"));
+    }
+
     [TestCase("work dom0")]
     [TestCase("")]
     [TestCase("work\n")]

@@ -12,6 +12,7 @@ public sealed class WireTests : DaemonFixture
     {
         ["property"] = "label", ["feature"] = "gui", ["tag"] = "blue", ["label"] = "red", ["pool"] = "default", ["volume"] = "root", ["call"] = "1", ["profile"] = "daily", ["`preload`"] = "preload",
         ["file"] = "30-user", ["service"] = "mgmt.vm.Start", ["question"] = "0123456789abcdef0123456789abcdef", ["template"] = "debian", ["vm"] = "work", ["class"] = "AppVM", ["driver"] = "qcow2", ["`NAME+BYTES`"] = "made+512", ["`wait`, `force` or `force+wait`"] = "wait",
+        ["machine"] = "web", ["port"] = "sda", ["`BACKEND+PORT`"] = "dom0+sda", ["application"] = "firefox", ["program and arguments, encoded"] = "ls+--l",
     };
 
     public static IEnumerable<string> Calls => CallGroups.ForReading().Rows.Select(row => row.Name);
@@ -57,7 +58,7 @@ public sealed class WireTests : DaemonFixture
         var row = CallGroups.ForReading().Rows.Single(r => r.Name == name);
         var destination = row.Target == CallTarget.Dom0 ? "dom0" : "nobody-there";
         var argument = row.Argument.Name is { } word ? Arguments[word] : "";
-        foreach (var dialect in new[] { "mgmt.", "admin." })
+        foreach (var dialect in row.Dialects == CallDialects.Own ? [""] : new[] { "mgmt.", "admin." })
         {
             foreach (var (arg, payload) in new[] { (argument, ""), ("", ""), (argument, "x"), ("+", "name=x"), ("no-such-thing", "") })
             {
@@ -80,13 +81,14 @@ public sealed class WireTests : DaemonFixture
         var payload = row.Payload.Kind is PayloadKind.Required or PayloadKind.Stream ? "name=x label=red" : "";
         foreach (var (dialect, type) in new[] { ("mgmt.", "PermissionDenied"), ("admin.", "QubesDaemonAccessError") })
         {
-            if (dialect == "admin." && row.Dialects == CallDialects.Mgmt)
+            if (dialect == "admin." && row.Dialects != CallDialects.Both)
             {
                 continue;
             }
-            var there = Text(await Daemon.CallRawAsync(dialect + name, "vault", argument, payload, "work"));
-            var notThere = Text(await Daemon.CallRawAsync(dialect + name, "vaulx", argument, payload, "work"));
-            var dom0 = Text(await Daemon.CallRawAsync(dialect + name, "dom0", argument, payload, "work"));
+            var call = row.Dialects == CallDialects.Own ? name : dialect + name;
+            var there = Text(await Daemon.CallRawAsync(call, "vault", argument, payload, "work"));
+            var notThere = Text(await Daemon.CallRawAsync(call, "vaulx", argument, payload, "work"));
+            var dom0 = Text(await Daemon.CallRawAsync(call, "dom0", argument, payload, "work"));
             Assert.That(there, Does.StartWith($"2\0{type}\0\0"));
             Assert.That(notThere.Replace("vaulx", "vault", StringComparison.Ordinal), Is.EqualTo(there));
             Assert.That(dom0.Replace("dom0", "vault", StringComparison.Ordinal), Is.EqualTo(there));
