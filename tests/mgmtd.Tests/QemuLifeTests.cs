@@ -119,18 +119,17 @@ internal sealed partial class QemuLifeTests
         await using var events = await Daemon.EventsAsync("since=now\nevent=domain-*\nsubject=" + Vm);
         await Daemon.OkAsync("mgmt.vm.Pause", Vm);
         Assert.That(await Daemon.StateAsync(Vm), Is.EqualTo("Paused"));
-        var asked = Daemon.CallAsync("mgmt.vm.agent.OsInfo", Vm);
+        await Daemon.RefusedAsync(ErrorCode.QubesVMNotRunningError, "mgmt.vm.agent.OsInfo", Vm);
         var began = Environment.TickCount64;
         for (var i = 0; i < 20; i++)
         {
             await Daemon.OkAsync("mgmt.vm.List");
             await Daemon.OkAsync("mgmt.vm.CurrentState", Vm);
         }
-        Assert.That(asked.IsCompleted, Is.False, "the guest cannot have answered");
         Assert.That(Environment.TickCount64 - began, Is.LessThan(5000));
         await Daemon.OkAsync("mgmt.vm.Unpause", Vm);
         Assert.That(await Daemon.StateAsync(Vm), Is.EqualTo("Running"));
-        Assert.That(await asked, Is.InstanceOf<Reply.Ok>(), "what was asked is answered when it runs again");
+        Assert.That(await Daemon.CallAsync("mgmt.vm.agent.OsInfo", Vm), Is.InstanceOf<Reply.Ok>(), "it goes on where it was");
         var seen = await QemuDaemon.UntilAsync(events, e => e.Name == "domain-unpaused");
         Assert.That(seen.Select(e => e.Name), Is.EqualTo(new[] { "domain-pre-paused", "domain-paused", "domain-pre-unpaused", "domain-unpaused" }));
     }
@@ -144,17 +143,30 @@ internal sealed partial class QemuLifeTests
         await Daemon.OkAsync("mgmt.vm.property.Set", "mute", "kernel", "");
         await Daemon.OkAsync("mgmt.vm.Start", "mute");
         await Daemon.RefusedAsync(ErrorCode.MgmtUnavailableError, "mgmt.vm.agent.OsInfo", "mute");
-        await Daemon.OkAsync("mgmt.vm.Pause", Vm);
-        var asked = Daemon.CallAsync("mgmt.vm.agent.OsInfo", Vm);
+        await using var events = await Daemon.EventsAsync("since=now\nevent=agent-state\nsubject=" + Vm);
+        // For longer than a call waits for it.
+        await Daemon.OkAsync("mgmt.vm.agent.Exec", Vm, payload: """{"path":"/bin/sh","arg":["-c","sleep 1; kill -STOP $PPID; sleep 14; kill -CONT $PPID"]}""");
+        var asked = await UnansweredAsync();
         await Daemon.OkAsync("mgmt.vm.Pause", "mute");
         await Daemon.OkAsync("mgmt.vm.Unpause", "mute");
         await Daemon.OkAsync("mgmt.vm.Kill", "mute");
         Assert.That(asked.IsCompleted, Is.False);
         var refused = await asked;
         Assert.That((refused as Reply.Failure)?.Type, Is.EqualTo("MgmtTimeoutError").Or.EqualTo("MgmtUnavailableError"));
-        await using var events = await Daemon.EventsAsync("since=now\nevent=agent-state\nsubject=" + Vm);
-        await Daemon.OkAsync("mgmt.vm.Unpause", Vm);
-        await _qemu.AgentAsync(Vm, events, "ready");
+        await QemuDaemon.UntilAsync(events, e => e.Name == "agent-state" && e["agent"] == "ready");
+    }
+
+    /// <summary>Asks until an answer does not come at once.</summary>
+    private async Task<Task<Reply>> UnansweredAsync()
+    {
+        while (true)
+        {
+            var asked = Daemon.CallAsync("mgmt.vm.agent.OsInfo", Vm);
+            if (await Task.WhenAny(asked, Task.Delay(2000)) != asked)
+            {
+                return asked;
+            }
+        }
     }
 
     [Test]

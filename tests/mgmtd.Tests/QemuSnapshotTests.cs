@@ -112,6 +112,8 @@ internal sealed class QemuSnapshotTests
     /// </summary>
     private async Task<bool> KillDaemonWhileFrozenAsync()
     {
+        // The last of what the daemon asks by itself: from then on the agent has nothing else to do.
+        await UntilAsync(async () => (await Daemon.OkAsync("mgmt.vm.GuestFacts", "base")).Contains("timezone", StringComparison.Ordinal));
         var pid = _qemu.Pid("base");
         var taking = Daemon.CallRawAsync("mgmt.vm.volume.Snapshot", "base", "root", "quiesce=yes\n");
         while (!(await RawMonitor.QemuAsync(RunOfBase, "query-named-block-nodes")).Contains("\"mgmt-copy-root\"", StringComparison.Ordinal))
