@@ -78,7 +78,7 @@ internal sealed partial class InstallTests
     [Test]
     public async Task Install_links_every_service_where_there_is_qrexec()
     {
-        string[] programs = ["admin.vm.volume.Import", "admin.vm.volume.ImportWithSize"];
+        string[] programs = ["admin.vm.Console", "admin.vm.volume.Import", "admin.vm.volume.ImportWithSize"];
         Directory.CreateDirectory(At("etc/qubes-rpc"));
         Directory.CreateDirectory(At("etc/qubes/policy.d"));
         await MakeAsync("install");
