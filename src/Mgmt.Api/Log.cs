@@ -101,6 +101,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 1045, Level = LogLevel.Warning, Message = "{Vm} is over and stays until nothing names it: {Reason}")]
     internal static partial void DisposableKept(ILogger log, VmName vm, string reason);
 
+    [LoggerMessage(EventId = 1071, Level = LogLevel.Information, Message = "pool {Pool} can be used again")]
+    internal static partial void PoolReopened(ILogger log, PoolName pool);
+
     [LoggerMessage(EventId = 1050, Level = LogLevel.Information, Message = "question {Id}, {Source} calls {Service}, asked by {Rule}: {Outcome}")]
     internal static partial void AskEnded(ILogger log, string id, string source, string service, string rule, string outcome);
 

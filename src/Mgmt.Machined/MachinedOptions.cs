@@ -17,6 +17,18 @@ public sealed record MachinedOptions
     /// <summary>How long cloning or removing an image may take.</summary>
     public TimeSpan ImageCopyDeadline { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How long a question about a machine, or a change of one, may take.</summary>
+    public TimeSpan MachineDeadline { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a container may take to say that it runs.</summary>
+    public TimeSpan ContainerStartDeadline { get; init; } = TimeSpan.FromSeconds(90);
+
+    /// <summary>How long a copy from or to a container is waited for: nothing ends one that takes longer.</summary>
+    public TimeSpan CopyDeadline { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How long a terminal that nobody has open in the container is kept for one who opens it (a login prompt after a log-out, say).</summary>
+    public TimeSpan HangupGrace { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>False: no bus is opened, nothing is placed, the state is <c>off</c>.</summary>
     public bool Enabled { get; init; } = true;
 

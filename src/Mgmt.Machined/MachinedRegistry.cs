@@ -35,11 +35,19 @@ public sealed class MachinedRegistry : IMachineRegistry
         _bus = new BusThread(options.Address, [OwnerMatch, .. _machines.Matches, jobs.Match], OnConnected, OnLost, log);
         _questions = new Questions(_bus, time);
         Images = new MachinedImages(options, _questions, Start, _health, time);
+        Client = new MachinedClient(options, _questions, Start, _health);
+        Machines = new HostMachines(Client, new ContainerUnits(options, Client, jobs, time), options, time);
         _placement = new Placement(_questions, jobs, _health, options.PlaceDeadline, time, log);
     }
 
     /// <summary>The registry's images, asked for over the same bus.</summary>
     public IMachineImages Images { get; }
+
+    /// <summary>The registry's machines, ours and others, asked for over the same bus.</summary>
+    public IHostMachines Machines { get; }
+
+    /// <summary>Every method of the registry.</summary>
+    internal MachinedClient Client { get; }
 
     /// <inheritdoc/>
     public MachineRegistryStatus Status => _health.Status;
@@ -47,6 +55,9 @@ public sealed class MachinedRegistry : IMachineRegistry
     /// <inheritdoc/>
     /// <remarks>The machines of the first list are no changes; those found by listing again after a time without the bus are.</remarks>
     public ChannelReader<MachineChange> Changes => _machines.Changes;
+
+    /// <inheritdoc/>
+    public ChannelReader<MachineRegistryStatus> StatusChanges => _health.Changes;
 
     /// <summary>Begins to connect, once; waits for nothing. Does nothing when switched off.</summary>
     public void Start()
@@ -116,6 +127,7 @@ public sealed class MachinedRegistry : IMachineRegistry
         await _bus.DisposeAsync(); // fails what is asked, so the watch ends
         await watching;
         _machines.Complete();
+        _health.Complete();
     }
 
     private BusMatch OwnerMatch => new(

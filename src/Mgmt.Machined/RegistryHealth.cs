@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Mgmt.Core;
 using Mgmt.Machined.Bus;
 using Microsoft.Extensions.Logging;
@@ -8,10 +9,15 @@ namespace Mgmt.Machined;
 internal sealed class RegistryHealth(bool enabled, TimeProvider time, ILogger log)
 {
     private readonly Lock _gate = new();
+    private readonly Channel<MachineRegistryStatus> _changes = Channel.CreateBounded<MachineRegistryStatus>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
     private volatile MachineRegistryStatus _status = new(
         enabled ? "absent" : "off", enabled ? "not connected yet" : "switched off in the configuration", time.GetUtcNow());
 
     public MachineRegistryStatus Status => _status;
+
+    public ChannelReader<MachineRegistryStatus> Changes => _changes.Reader;
+
+    public void Complete() => _changes.Writer.TryComplete();
 
     public void Ok(string detail) => Set("ok", detail);
 
@@ -56,6 +62,7 @@ internal sealed class RegistryHealth(bool enabled, TimeProvider time, ILogger lo
             {
                 return;
             }
+            _changes.Writer.TryWrite(_status);
         }
         Log.Status(log, state, detail);
     }

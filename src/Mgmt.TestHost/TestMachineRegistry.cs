@@ -29,6 +29,10 @@ public sealed class TestMachineRegistry : IMachineRegistry
     public ChannelReader<MachineChange> Changes => _changes.Reader;
 
     /// <inheritdoc/>
+    /// <remarks>It never changes.</remarks>
+    public ChannelReader<MachineRegistryStatus> StatusChanges { get; } = Channel.CreateBounded<MachineRegistryStatus>(1).Reader;
+
+    /// <inheritdoc/>
     public Task<MachineScope> PlaceAsync(MachineRequest request, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
@@ -77,9 +81,5 @@ public sealed class TestMachineRegistry : IMachineRegistry
         }
     }
 
-    private static string NameOf(MachineRequest request)
-    {
-        var safe = request.Name.Value.Select(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-' ? c : '-');
-        return $"mgmt-{request.Qid}-{string.Concat(safe)}";
-    }
+    private static string NameOf(MachineRequest request) => HostMachineName.ForVm(request.Qid, request.Name).Value;
 }

@@ -17,10 +17,13 @@ namespace Mgmt.Wire;
 /// </summary>
 public static class ReplyWriter
 {
+    /// <summary>What an OK reply begins with.</summary>
+    public static ReadOnlyMemory<byte> OkMark { get; } = "0\0"u8.ToArray();
+
     /// <summary>Writes an OK frame; the end of the connection ends the content.</summary>
     public static void WriteOk(IBufferWriter<byte> output, ReadOnlySpan<byte> content)
     {
-        output.Write("0\0"u8);
+        output.Write(OkMark.Span);
         output.Write(content);
     }
 

@@ -39,12 +39,16 @@ internal sealed class Daemon(MgmtClient client)
     public IAsyncEnumerable<MgmtEvent> StatsAsync(string destination, CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.vm.Stats", "", destination), new EventFilter(), cancellationToken);
 
+    /// <summary>A call whose content comes in frames. ERRORS: what the daemon refuses.</summary>
+    public async Task<FramedCall> OpenAsync(string method, string argument, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken) =>
+        new(await client.OpenAsync(Header(method, argument, Host), payload, endInput, cancellationToken));
+
     /// <summary>The questions of ask rules, and the stream's own events.</summary>
     public IAsyncEnumerable<MgmtEvent> QuestionsAsync(CancellationToken cancellationToken) =>
         client.EventsAsync(Header("mgmt.policy.Agent", "", Host), new EventFilter(), cancellationToken);
 
     /// <summary>The console of a VM: what is read it prints, what is written it reads.</summary>
-    public Task<Stream> ConsoleAsync(string vm, CancellationToken cancellationToken) => client.DuplexAsync(Header("mgmt.vm.Console", "", vm), cancellationToken);
+    public Task<CallStream> ConsoleAsync(string vm, CancellationToken cancellationToken) => client.OpenAsync(Header("mgmt.vm.Console", "", vm), default, endInput: false, cancellationToken);
 
     private static RequestHeader Header(string method, string argument, string destination) =>
         new(method, argument, Host, DestinationKind.Name, destination);

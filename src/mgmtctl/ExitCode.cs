@@ -9,8 +9,8 @@ internal static class ExitCode
     public const int Refused = 1;
     public const int Usage = 2;
 
-    /// <summary>Of run: what was to be run was not, whatever its own status would have been.</summary>
-    public const int RunFailed = 125;
+    /// <summary>Of run: the program has no exit status, as it was not run or its status did not come.</summary>
+    public const int NoStatus = 125;
     public const int Denied = 126;
     public const int Interrupted = 130;
 

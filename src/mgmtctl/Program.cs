@@ -34,6 +34,7 @@ internal static class Program
             LabelVerb.Create(cli),
             VolumeVerb.Create(cli),
             PoolVerb.Create(cli),
+            MachineVerb.Create(cli),
             DeviceVerb.Create(cli),
             FirewallVerb.Create(cli),
             PolicyVerb.Create(cli),

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Mgmt.Cli.Asking;
 
 namespace Mgmt.Cli;
@@ -18,8 +19,14 @@ internal sealed class Terminal
     /// <summary>Single keys, until it is disposed; only where standard input is a terminal. Each read gives what came together.</summary>
     public Func<Stream> OpenKeys { get; init; } = () => new Keyboard();
 
-    /// <summary>Every key as it is, Ctrl-C too, until it is disposed.</summary>
+    /// <summary>As OpenKeys with every key as it is, Ctrl-C too.</summary>
     public Func<Stream> OpenRawKeys { get; init; } = () => new Keyboard(raw: true);
+
+    /// <summary>Rows and columns of the terminal on standard output.</summary>
+    public Func<(int Rows, int Columns)> Size { get; init; } = TerminalWidth.Size;
+
+    /// <summary>Calls back when that changed, until what it gives is disposed.</summary>
+    public Func<Action, IDisposable> OnResize { get; init; } = changed => PosixSignalRegistration.Create(PosixSignal.SIGWINCH, _ => changed());
 
     public bool InputIsTerminal { get; init; }
 

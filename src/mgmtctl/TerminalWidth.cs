@@ -15,6 +15,9 @@ internal static partial class TerminalWidth
 
     public static int Get() => Control(Descriptor, GetWindowSize, out var size) == 0 && size.Columns > 0 ? Math.Max((int)size.Columns, Narrowest) : Usual;
 
+    /// <summary>Rows and columns; 0 when there is no terminal.</summary>
+    public static (int Rows, int Columns) Size() => Control(Descriptor, GetWindowSize, out var size) == 0 ? (size.Rows, size.Columns) : (0, 0);
+
     [LibraryImport("libc", EntryPoint = "ioctl")]
     private static partial int Control(int descriptor, nuint request, out WindowSize size);
 

@@ -10,9 +10,9 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>The host that a backend URI stands for: what runs VMs, what keeps disks, which VMs a new store starts.</summary>
-internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst, IDeviceHost Devices)
+internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, IHostMachines HostMachines, IReadOnlyList<IPoolDriver> PoolDrivers, IReadOnlyList<VmName> StartedAtFirst, IDeviceHost Devices)
 {
-    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, test.Drivers, test.Started, test.Devices);
+    internal static Platform OfTest(TestHostDefinition test) => new(test.Backend, test.Machines, new TestHostMachines(), test.Drivers, test.Started, test.Devices);
 
     /// <summary>Tries out QEMU and KVM. ERRORS: MgmtUnavailableError with a sentence.</summary>
     internal static async Task<Platform> OpenQemuAsync(DaemonSettings settings, TimeProvider clock, ILoggerFactory logs, CancellationToken cancellation)
@@ -32,7 +32,7 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
         ];
         var devices = new HostDevices(new HostDeviceOptions { ExportedFiles = settings.ExportedFiles, OwnDirectories = [settings.StateDirectory, .. settings.PoolRoots], AudioBackend = settings.AudioBackend },
             logs.CreateLogger<HostDevices>(), clock);
-        return new(backend, machines, drivers, [], devices);
+        return new(backend, machines, machines.Machines, drivers, [], devices);
     }
 
     /// <summary>What a new store of a real host begins with.</summary>

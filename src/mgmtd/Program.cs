@@ -77,10 +77,14 @@ try
     var calls = new ActiveCalls(clock);
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
     var remembered = new RememberedAnswers(clock);
+    var owners = new MachineOwners(store, platform.HostMachines);
+    var copies = new MachineCopies(platform.HostMachines, owners, new StagingArea(Path.Combine(settings.StateDirectory, "staging")), new CopyLimits(settings.MachineCopyBytes), clock);
+    var repair = new MachinedRepair(services, platform.Machines, platform.HostMachines, logs.CreateLogger<MachinedRepair>());
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock);
-    var table = new CallTable(CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables));
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements };
+    ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
+    var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
+        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables)]);
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.
@@ -106,7 +110,8 @@ try
         audit.Reopen();
     });
     await host.StartAsync(CancellationToken.None);
-    var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()).RunAsync(lifetime.ApplicationStopping);
+    var announcing = new Announcements(store, policy, platform.Machines, streams, logs.CreateLogger<Announcements>()) { Owners = owners }.RunAsync(lifetime.ApplicationStopping);
+    var repairing = repair.RunAsync(lifetime.ApplicationStopping);
     using var ending = new CancellationTokenSource();
     var serving = Task.WhenAll(
         listener.RunAsync(lifetime.ApplicationStopping, ending.Token), qubesd.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping),
@@ -125,7 +130,7 @@ try
     questions.Shutdown();
     await Task.WhenAll(streams.ClosedAsync(TimeSpan.FromSeconds(1)), questions.ClosedAsync(TimeSpan.FromSeconds(1)));
     await ending.CancelAsync();
-    await Task.WhenAll(serving, announcing, starting, following, devices);
+    await Task.WhenAll(serving, announcing, starting, following, devices, repairing);
     return 0;
 }
 catch (MgmtException error)

@@ -16,6 +16,8 @@ internal sealed class FakeRegistry : IMachineRegistry
 
     public ChannelReader<MachineChange> Changes => _changes.Reader;
 
+    public ChannelReader<MachineRegistryStatus> StatusChanges { get; } = Channel.CreateBounded<MachineRegistryStatus>(1).Reader;
+
     public Task<MachineScope> PlaceAsync(MachineRequest request, CancellationToken cancellation)
     {
         if (!Works)

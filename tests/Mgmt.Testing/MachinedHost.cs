@@ -84,6 +84,9 @@ public sealed partial class MachinedHost : IAsyncDisposable
     public async Task StartMachinedAsync(CancellationToken cancellation) =>
         MachinedPid = PidIn(await ScriptAsync(["machined", _directory], cancellation));
 
+    /// <summary>Makes an image whose container boots a systemd and has /usr of this host.</summary>
+    public Task MakeContainerAsync(string name, CancellationToken cancellation) => ScriptAsync(["container", _directory, name], cancellation);
+
     /// <summary>The output of a command run where machinectl and systemctl see this host.</summary>
     public Task<string> RunAsync(string[] command, CancellationToken cancellation) =>
         ScriptAsync(["exec", _directory, .. command], cancellation);

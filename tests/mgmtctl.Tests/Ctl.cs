@@ -5,7 +5,8 @@ namespace Mgmt.Cli.Tests;
 /// <summary>mgmtctl with its streams in memory. Reading standard input without having been told fails the test.</summary>
 internal sealed class Ctl(string socket)
 {
-    private readonly MemoryStream _out = new();
+    private readonly SharedOutput _out = new();
+    private Action? _resized;
     private readonly StringWriter _error = new();
 
     public bool OutIsTerminal { get; init; }
@@ -19,6 +20,9 @@ internal sealed class Ctl(string socket)
     /// <summary>What is pressed, when it is written; reading keys without it fails the test.</summary>
     public Stream? Keys { get; init; }
 
+    /// <summary>Of the terminal, when it is asked for.</summary>
+    public (int Rows, int Columns) Size { get; set; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     public int Width { get; init; } = 80;
@@ -30,6 +34,12 @@ internal sealed class Ctl(string socket)
     public byte[] OutBytes => _out.ToArray();
 
     public string Error => _error.ToString();
+
+    /// <summary>Waits for a text in its output.</summary>
+    public Task UntilOutAsync(string text, CancellationToken token) => _out.UntilAsync(text, token);
+
+    /// <summary>The terminal has another size.</summary>
+    public void Resized() => _resized!();
 
     /// <summary>Runs it with a daemon that gives every request this answer; gives the exit code and keeps the requests.</summary>
     public static async Task<(int Code, Ctl Ctl, IReadOnlyList<string> Requests)> AgainstAsync(string latin1, CancellationToken token, params string[] args) =>
@@ -48,8 +58,14 @@ internal sealed class Ctl(string socket)
             Out = _out,
             Error = _error,
             OpenInput = () => Input is null ? throw new AssertionException("standard input was read") : new MemoryStream(Encoding.UTF8.GetBytes(Input)),
-            OpenRawKeys = () => Keys ?? throw new AssertionException("keys were read"),
             OpenKeys = () => Keys ?? throw new AssertionException("keys were read"),
+            OpenRawKeys = () => Keys ?? throw new AssertionException("keys were read"),
+            Size = () => Size,
+            OnResize = changed =>
+            {
+                _resized = changed;
+                return new MemoryStream();
+            },
             OutIsTerminal = OutIsTerminal,
             InputIsTerminal = InputIsTerminal,
             ErrorIsTerminal = ErrorIsTerminal,

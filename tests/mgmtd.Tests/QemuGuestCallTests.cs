@@ -10,6 +10,7 @@ public sealed class QemuGuestCallTests
         mgmt.vm.List * work @adminvm allow
         mgmt.vm.Start * work other allow target=dom0
         mgmt.vm.CurrentState * work other allow target=dom0
+        mgmt.vm.Console * work other allow target=dom0
         mgmt.Events * work @adminvm allow
         mgmt.Events * work other allow target=dom0
         mgmt.vm.feature.Get * work other allow target=dom0
@@ -75,6 +76,21 @@ public sealed class QemuGuestCallTests
     {
         Assert.That(await _guest.OkAsync("qrexec-client-vm other mgmt.vm.Start"), Is.EqualTo("0\0"));
         Assert.That(await Daemon.StateAsync("other"), Is.EqualTo("Running"));
+    }
+
+    [TestCase("mgmt", " 30 00\n")]
+    [TestCase("admin", "")]
+    public async Task A_console_is_sent_while_it_is_made_and_given_back_when_its_caller_goes(string prefix, string bytes)
+    {
+        await Daemon.OkAsync("mgmt.vm.Start", "other");
+        var began = Daemon.Audit($"{prefix}.vm.Console").Count;
+        // Nothing boots there, so nothing is printed.
+        var open = $"sleep 30 | qrexec-client-vm other {prefix}.vm.Console >/tmp/console & echo $!";
+        var pid = (await _guest.OkAsync(open)).Trim();
+        await TestUntil.TrueAsync(() => Task.FromResult(Daemon.Audit($"{prefix}.vm.Console").Count > began));
+        await Daemon.RefusedAsync(ErrorCode.MgmtBusyError, "mgmt.vm.Console", "other");
+        Assert.That(await _guest.OkAsync($"kill {pid}; od -An -tx1 /tmp/console"), Is.EqualTo(bytes));
+        await TestUntil.TrueAsync(() => Task.FromResult(Daemon.Audit($"{prefix}.vm.Console").Count > began + 1));
     }
 
     [Test]

@@ -12,7 +12,7 @@ public sealed class WireTests : DaemonFixture
     {
         ["property"] = "label", ["feature"] = "gui", ["tag"] = "blue", ["label"] = "red", ["pool"] = "default", ["volume"] = "root", ["call"] = "1", ["profile"] = "daily", ["`preload`"] = "preload",
         ["file"] = "30-user", ["service"] = "mgmt.vm.Start", ["question"] = "0123456789abcdef0123456789abcdef", ["template"] = "debian", ["vm"] = "work", ["class"] = "AppVM", ["driver"] = "qcow2", ["`NAME+BYTES`"] = "made+512", ["`wait`, `force` or `force+wait`"] = "wait",
-        ["`BACKEND+PORT`"] = "dom0+sdb", ["port"] = "sdb", ["application"] = "editor", ["program and arguments, encoded"] = "id",
+        ["`BACKEND+PORT`"] = "dom0+sdb", ["port"] = "sdb", ["machine"] = "web", ["application"] = "editor", ["program and arguments, encoded"] = "id",
     };
 
     public static IEnumerable<string> Calls => CallGroups.ForReading().Rows.Select(row => row.Name);

@@ -13,7 +13,7 @@ public sealed class ConsoleCalls(LifecycleServices services) : ICallGroup
         // Of the host: whoever has a console may find somebody logged in there.
         new("vm.Console", CallTarget.Vm, CallAccess.Execute, CallScope.Host, ArgumentRule.None, PayloadRule.Streamed("what is typed"), CallDialects.Both,
             "The serial console: what a VM printed last, up to 64 KiB, then what it prints, until the caller or the VM ends. One caller at a time.", ConsoleAsync)
-            { Returns = "what is printed, as it is", IsDuplex = true, IsCancellable = true },
+            { Returns = "what is printed, as it is", Content = ContentKind.Bytes, IsInteractive = true, IsCancellable = true },
     ];
 
     private async ValueTask<ReadOnlyMemory<byte>> ConsoleAsync(CallContext call, CancellationToken cancellation)
@@ -43,7 +43,7 @@ public sealed class ConsoleCalls(LifecycleServices services) : ICallGroup
         return Content.Empty;
     }
 
-    private static async Task PrintAsync(Stream console, IByteSink output, CancellationToken cancellation)
+    private static async Task PrintAsync(Stream console, IContentSink output, CancellationToken cancellation)
     {
         var buffer = new byte[ChunkBytes];
         for (int n; (n = await console.ReadAsync(buffer, cancellation)) > 0;)

@@ -7,6 +7,9 @@ namespace Mgmt.Api;
 /// <summary>Turns what the policy store and the registry of machines tell into events, until both end.</summary>
 public sealed class Announcements(StateStore store, PolicyStore policy, IMachineRegistry machines, EventStreams streams, ILogger<Announcements> log)
 {
+    /// <summary>Whose machines are: those of VMs are not told of, their VMs are. Null: all are told of.</summary>
+    public MachineOwners? Owners { get; init; }
+
     /// <summary>Runs until the token ends.</summary>
     public Task RunAsync(CancellationToken cancellation)
     {
@@ -27,10 +30,29 @@ public sealed class Announcements(StateStore store, PolicyStore policy, IMachine
 
     private async Task MachinesAsync(CancellationToken cancellation)
     {
+        var seen = new Dictionary<string, bool>(StringComparer.Ordinal);
         await foreach (var change in machines.Changes.ReadAllAsync(cancellation))
         {
+            if (await IsOursAsync(change, seen, cancellation))
+            {
+                continue;
+            }
             await TellAsync(MgmtEvent.Global(change.Added ? "machine-new" : "machine-removed", ("machine", VmStarter.Ascii(change.Name))));
         }
+    }
+
+    /// <summary>Whether it is a VM's. Of a machine that is gone only what was seen when it came tells that; of one from before our time, its name.</summary>
+    private async Task<bool> IsOursAsync(MachineChange change, Dictionary<string, bool> seen, CancellationToken cancellation)
+    {
+        if (Owners is null || HostMachineName.TryParse(change.Name) is not { } name)
+        {
+            return false;
+        }
+        if (!change.Added)
+        {
+            return seen.Remove(change.Name, out var was) ? was : MachineOwners.Named(store.Current, name) is not null;
+        }
+        return seen[change.Name] = await Owners.IsVmAsync(name, cancellation);
     }
 
     /// <summary>One that cannot be told does not hide those after it.</summary>

@@ -55,8 +55,8 @@ public sealed class CallContext
     /// <summary>Where events go, for calls that yield them.</summary>
     public IEventSink? Events { get; internal set; }
 
-    /// <summary>Where the content goes as it comes, for calls that answer so.</summary>
-    public IByteSink? Output { get; internal set; }
+    /// <summary>Where the content goes, for calls that send it while they make it.</summary>
+    public IContentSink? Output { get; internal set; }
 
     /// <summary>The VM the call is for; known to exist and to be of the right kind. Null until the policy has allowed the call.</summary>
     public VmRecord Target { get; internal set; } = null!;

@@ -18,8 +18,14 @@ public sealed class CallSession
     /// <summary>Whether the call yields events.</summary>
     public bool IsStream => Context?.Row.IsStream == true;
 
-    /// <summary>Whether the content goes out while the payload comes in.</summary>
-    public bool IsDuplex => Context?.Row.IsDuplex == true;
+    /// <summary>Whether the content is sent while it is made.</summary>
+    public bool StreamsContent => Context is { Row.Content: not ContentKind.Whole };
+
+    /// <summary>Whether a client of Qubes OS that calls through qrexec gets the content without the mark of OK: what it starts is the service itself, and its output.</summary>
+    public bool IsUnmarked => Context is { Row.Content: ContentKind.Bytes, Dialect: CallDialect.Admin };
+
+    /// <summary>Whether the payload is typed by somebody, who may take their time.</summary>
+    public bool IsInteractive => Context?.Row.IsInteractive == true;
 
     /// <summary>Whether the payload is to be handed on as it arrives.</summary>
     public bool StreamsPayload => Context?.Row.Payload.Kind == PayloadKind.Stream;

@@ -71,7 +71,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             }
             call.Target = Targets.Resolve(call.State, call.Row, call.Request, target);
             call.Events = input.Events is { } sink ? new AuditedSink(sink, () => Note(session, target, verdict, "stream")) : null;
-            call.Output = input.Output is { } output ? new AuditedOutput(output, () => Note(session, target, verdict, "stream")) : null;
+            call.Output = input.Output is { } output ? new AuditedContent(output, () => Note(session, target, verdict, "stream")) : null;
             active ??= calls.Enter(call, cancellation);
             var content = await ActAsync(call, active, input);
             return Finish(session, target, verdict, "OK", new(content, null, call.Row.IsStream));
@@ -86,7 +86,7 @@ public sealed class Dispatcher(CallTable table, StateStore store, PolicyGate pol
             // A stream that has begun ends; it never turns into an exception.
             return Finish(session, target, verdict, $"{nameof(ErrorCode.MgmtInternalError)} {incident}", new(default, null, true));
         }
-        catch (OperationCanceledException) when (session.IsStream || cancellation.IsCancellationRequested || active?.Token.IsCancellationRequested == true)
+        catch (OperationCanceledException) when (session.IsStream || session.StreamsContent || cancellation.IsCancellationRequested || active?.Token.IsCancellationRequested == true)
         {
             return Finish(session, target, verdict, nameof(ErrorCode.MgmtCancelledError), new(default, Cancelled(active), session.Context?.Row.IsStream == true));
         }

@@ -10,6 +10,9 @@ namespace Mgmt.Api;
 /// </summary>
 public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStore policy, IVmBackend backend, IMachineRegistry machines, PoolSet pools, AuditLog audit, EventStreams streams, ActiveCalls calls, PendingQuestions questions, TimeProvider clock)
 {
+    /// <summary>What systemd-machined and we do not agree about: sentences.</summary>
+    public Func<IReadOnlyList<string>> MachinedFaults { get; init; } = () => [];
+
     /// <summary>Writes it.</summary>
     public void Write(Utf8JsonWriter json, HostState state)
     {
@@ -83,6 +86,12 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
         json.WriteString("state", status.State);
         json.WriteString("detail", status.Detail);
         json.WriteString("since", status.Since);
+        json.WriteStartArray("faults");
+        foreach (var fault in MachinedFaults())
+        {
+            json.WriteStringValue(fault);
+        }
+        json.WriteEndArray();
         json.WriteEndObject();
     }
 

@@ -30,7 +30,7 @@ internal static class CallsPage
                 _ => row.Payload.Shape,
             };
             var admin = row.Dialects == CallDialects.Both ? "yes" : "no";
-            text.Append($"| `{row.Name}` | {target} | {argument} | {payload} | {row.Returns} | {(row.Dialects == CallDialects.Own ? "none" : PolicyGenerator.Role(row))} | {admin} | {row.Summary} |\n");
+            text.Append($"| `{row.Name}` | {target} | {argument} | {payload} | {(row.Content == ContentKind.Frames ? "[frames](wire.md#framed-contents)" : row.Returns)} | {(row.Dialects == CallDialects.Own ? "none" : PolicyGenerator.Role(row))} | {admin} | {row.Summary} |\n");
         }
         return text.ToString();
     }

@@ -34,6 +34,30 @@ public sealed class PoolSet(IEnumerable<IPoolDriver> drivers, ILogger<PoolSet> l
         }
     }
 
+    /// <summary>Opens a pool that could not be opened before; nothing changes when it still cannot. <paramref name="stillWanted"/> is asked once it is open.</summary>
+    internal async Task ReopenAsync(PoolRecord record, Func<bool> stillWanted, CancellationToken cancellation)
+    {
+        if (!_broken.ContainsKey(record.Name) || Drivers.GetValueOrDefault(record.Driver) is not { } driver)
+        {
+            return;
+        }
+        try
+        {
+            var pool = await driver.OpenAsync(record, cancellation);
+            if (!stillWanted() || !_open.TryAdd(record.Name, pool))
+            {
+                await pool.DisposeAsync();
+                return;
+            }
+            _broken.TryRemove(record.Name, out _);
+            Log.PoolReopened(log, record.Name);
+        }
+        catch (MgmtException error)
+        {
+            _broken[record.Name] = error.Message;
+        }
+    }
+
     /// <summary>A pool. ERRORS: QubesPoolNotFoundError; MgmtUnavailableError when it could not be opened.</summary>
     public IStoragePool Get(PoolName name) => _open.TryGetValue(name, out var pool)
         ? pool

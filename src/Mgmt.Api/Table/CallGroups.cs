@@ -25,6 +25,7 @@ public static class CallGroups
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!, null!), new FeatureCalls(null!, null!),
             new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!), new BatchCalls(),
+            new MachineCalls(null!, null!), new ImageCalls(null!),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),
             new ConsoleCalls(null!), new QubesServices(null!),
             new DeviceCalls(null!, null!), new DeviceAssignmentCalls(null!, null!), new MicrophoneCalls(null!),

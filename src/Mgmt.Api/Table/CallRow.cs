@@ -33,8 +33,11 @@ public sealed record CallRow(
     /// <summary>Whether the call yields events instead of one reply.</summary>
     public bool IsStream { get; init; }
 
-    /// <summary>Whether the content of the reply goes out while the payload comes in (a console), through <see cref="CallContext.Output"/>.</summary>
-    public bool IsDuplex { get; init; }
+    /// <summary>How the content of the reply is sent. Other than whole, it goes out through <see cref="CallContext.Output"/>.</summary>
+    public ContentKind Content { get; init; }
+
+    /// <summary>Whether the streamed payload is typed by somebody: silence is no fault.</summary>
+    public bool IsInteractive { get; init; }
 
     /// <summary>Whether call.Cancel and a caller that goes away may end it although it changes something (it only waits).</summary>
     public bool IsCancellable { get; init; }

@@ -19,6 +19,9 @@ public interface IMachineRegistry : IAsyncDisposable
 
     /// <summary>Machines that come and go, ours and others; bounded, oldest dropped.</summary>
     ChannelReader<MachineChange> Changes { get; }
+
+    /// <summary>The newest status each time its state changed; one unread at most. One reader.</summary>
+    ChannelReader<MachineRegistryStatus> StatusChanges { get; }
 }
 
 /// <summary>A process to place: the VM's qid, name and UUID, and the pid that leads it.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Machined.Bus;
 
@@ -19,6 +20,19 @@ internal readonly unsafe struct BusReader(nint message)
     {
         Check(SdBus.ReadUInt32(message, SdBus.TypeUInt32, out var value));
         return value;
+    }
+
+    public int Int32()
+    {
+        Check(SdBus.ReadInt32(message, SdBus.TypeInt32, out var value));
+        return value;
+    }
+
+    /// <summary>An open file, as one of our own: the message closes its.</summary>
+    public SafeFileHandle File()
+    {
+        Check(SdBus.ReadInt32(message, SdBus.TypeUnixFd, out var fd));
+        return Libc.Duplicate(fd) ?? throw new BusFormatException("the open file of the message cannot be kept");
     }
 
     public ulong UInt64()
@@ -54,6 +68,13 @@ internal readonly unsafe struct BusReader(nint message)
 
     /// <summary>A key and its value; false at the end of the array.</summary>
     public bool TryEnterEntry(string members) => TryEnter(SdBus.TypeDictEntry, members);
+
+    /// <summary>False at the end of the array.</summary>
+    public bool TryInt32(out int value)
+    {
+        var result = SdBus.ReadInt32(message, SdBus.TypeInt32, out value);
+        return result >= 0 ? result > 0 : throw new BusFormatException($"no number, errno {-result}");
+    }
 
     /// <summary>False at the end of the array.</summary>
     public bool TryString(out string text)

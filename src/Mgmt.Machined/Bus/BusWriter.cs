@@ -5,6 +5,18 @@ internal readonly struct BusWriter(nint message)
 {
     public void String(string value) => Check(SdBus.AppendText(message, SdBus.TypeString, value));
 
+    public void Int32(int value) => Check(SdBus.AppendInt32(message, SdBus.TypeInt32, value));
+
+    public void Strings(IEnumerable<string> values)
+    {
+        OpenArray("s");
+        foreach (var value in values)
+        {
+            String(value);
+        }
+        Close();
+    }
+
     public void UInt32(uint value) => Check(SdBus.AppendUInt32(message, SdBus.TypeUInt32, value));
 
     public void UInt64(ulong value) => Check(SdBus.AppendUInt64(message, SdBus.TypeUInt64, value));

@@ -12,6 +12,8 @@ internal static unsafe partial class SdBus
 
     public const byte TypeString = (byte)'s';
     public const byte TypeObjectPath = (byte)'o';
+    public const byte TypeInt32 = (byte)'i';
+    public const byte TypeUnixFd = (byte)'h';
     public const byte TypeUInt32 = (byte)'u';
     public const byte TypeUInt64 = (byte)'t';
     public const byte TypeBoolean = (byte)'b';
@@ -78,6 +80,9 @@ internal static unsafe partial class SdBus
     public static partial int AppendUInt32(nint message, byte type, in uint value);
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_append_basic")]
+    public static partial int AppendInt32(nint message, byte type, in int value);
+
+    [LibraryImport(Library, EntryPoint = "sd_bus_message_append_basic")]
     public static partial int AppendUInt64(nint message, byte type, in ulong value);
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_append_array")]
@@ -100,6 +105,9 @@ internal static unsafe partial class SdBus
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_read_basic")]
     public static partial int ReadUInt32(nint message, byte type, out uint value);
+
+    [LibraryImport(Library, EntryPoint = "sd_bus_message_read_basic")]
+    public static partial int ReadInt32(nint message, byte type, out int value);
 
     [LibraryImport(Library, EntryPoint = "sd_bus_message_read_basic")]
     public static partial int ReadUInt64(nint message, byte type, out ulong value);

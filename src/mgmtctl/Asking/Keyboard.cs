@@ -15,20 +15,15 @@ internal sealed partial class Keyboard : Stream
 
     // struct termios of Linux: four flag words, a byte, then the control characters.
     private const int TermiosBytes = 64;
-    private const int InputFlags = 0;
     private const int LocalFlags = 12;
     private const int MinTime = 17 + 5;
     private const int MinBytes = 17 + 6;
     private const uint Gathered = 0x2; // ICANON
     private const uint Shown = 0x8; // ECHO
-    private const uint Signals = 0x1; // ISIG
-    private const uint Extended = 0x8000; // IEXTEN
-    private const uint ReturnIsNewline = 0x100; // ICRNL
-    private const uint FlowControl = 0x400; // IXON
 
     private readonly byte[] _before = new byte[TermiosBytes];
 
-    /// <summary>ERRORS: IOException when standard input is no terminal.</summary>
+    /// <summary><paramref name="raw"/>: every key is a byte, Ctrl-C too, and output is not changed either. ERRORS: IOException when standard input is no terminal.</summary>
     public Keyboard(bool raw = false)
     {
         if (GetAttributes(Descriptor, _before) != 0)
@@ -36,10 +31,10 @@ internal sealed partial class Keyboard : Stream
             throw new IOException("standard input is not a terminal: " + Marshal.GetLastPInvokeErrorMessage());
         }
         var single = _before.ToArray();
-        BitConverter.TryWriteBytes(single.AsSpan(LocalFlags), BitConverter.ToUInt32(single, LocalFlags) & ~(Gathered | Shown | (raw ? Signals | Extended : 0)));
+        BitConverter.TryWriteBytes(single.AsSpan(LocalFlags), BitConverter.ToUInt32(single, LocalFlags) & ~(Gathered | Shown));
         if (raw)
         {
-            BitConverter.TryWriteBytes(single.AsSpan(InputFlags), BitConverter.ToUInt32(single, InputFlags) & ~(ReturnIsNewline | FlowControl));
+            MakeRaw(single);
         }
         (single[MinTime], single[MinBytes]) = (0, 1);
         SetAttributes(Descriptor, Discarding, single);
@@ -93,6 +88,9 @@ internal sealed partial class Keyboard : Stream
 
     [LibraryImport("libc", EntryPoint = "tcgetattr", SetLastError = true)]
     private static partial int GetAttributes(int descriptor, Span<byte> attributes);
+
+    [LibraryImport("libc", EntryPoint = "cfmakeraw")]
+    private static partial void MakeRaw(Span<byte> attributes);
 
     [LibraryImport("libc", EntryPoint = "tcsetattr", SetLastError = true)]
     private static partial int SetAttributes(int descriptor, int when, ReadOnlySpan<byte> attributes);

@@ -46,6 +46,9 @@ internal sealed class CompletionNames(CommandLine cli, ParseResult parse)
         Symbols.VmName => await VmsAsync(cancellationToken),
         VolumeAddress.Words or VolumeAddress.Source or VolumeAddress.Target => await VolumesAsync(last, cancellationToken),
         VolumeSnapshotVerbs.IdName => await SnapshotsAsync(cancellationToken),
+        MachineVerb.MachineName => (await _daemon.Value.LinesAsync("mgmt.machine.List", "", Daemon.Host, cancellationToken)).Select(FirstWord),
+        PoolImageVerbs.ImageName when parse.CommandResult.Command.Arguments.Where(argument => argument.Name == PoolVerb.PoolName).Select(argument => parse.GetResult(argument)?.Tokens).FirstOrDefault() is [var pool, ..] =>
+            (await _daemon.Value.LinesAsync("mgmt.pool.image.List", pool.Value, Daemon.Host, cancellationToken)).Select(FirstWord),
         PoolVerb.PoolName => await _daemon.Value.LinesAsync("mgmt.pool.List", "", Daemon.Host, cancellationToken),
         DeviceVerb.ClassName => await _daemon.Value.LinesAsync("mgmt.deviceclass.List", "", Daemon.Host, cancellationToken),
         DeviceVerb.DeviceName => await DevicesAsync(last, cancellationToken),

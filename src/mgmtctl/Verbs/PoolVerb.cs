@@ -16,7 +16,7 @@ internal static class PoolVerb
     {
         string[] examples = ["mgmtctl pool ls", "mgmtctl pool add fast file-reflink dir_path=/var/lib/mgmtd/pools/fast", "mgmtctl pool check --mend", "mgmtctl pool drivers"];
         return cli.Group("pool", "Storage pools", examples, List(cli), Info(cli), Drivers(cli), PoolChangeVerbs.Add(cli), PoolChangeVerbs.Remove(cli), PoolChangeVerbs.Set(cli),
-            PoolContentVerbs.Usage(cli), PoolContentVerbs.Volumes(cli), PoolCheckVerb.Create(cli));
+            PoolContentVerbs.Usage(cli), PoolContentVerbs.Volumes(cli), PoolCheckVerb.Create(cli), PoolImageVerbs.Create(cli), PoolImageVerbs.PoolLimit(cli));
     }
 
     public static Argument<string> Argument() => new(PoolName) { Description = "The pool" };

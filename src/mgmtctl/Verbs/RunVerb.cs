@@ -34,12 +34,12 @@ internal static class RunVerb
         catch (MgmtException error)
         {
             run.Tell(error.Message);
-            return error.Code == ErrorCode.PermissionDenied ? ExitCode.Denied : ExitCode.RunFailed;
+            return error.Code == ErrorCode.PermissionDenied ? ExitCode.Denied : ExitCode.NoStatus;
         }
         catch (IOException error)
         {
             run.Tell(error.Message);
-            return ExitCode.RunFailed;
+            return ExitCode.NoStatus;
         }
     }
 

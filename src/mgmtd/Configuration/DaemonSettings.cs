@@ -37,6 +37,8 @@ internal sealed record DaemonSettings
 
     internal int SnapshotMiBPerSecond { get; init; }
 
+    internal required long MachineCopyBytes { get; init; }
+
     internal bool Machined { get; init; } = true;
 
     internal int MaxConnections { get; init; } = 4096;
@@ -98,6 +100,7 @@ internal sealed record DaemonSettings
             BrokenPolicyDenies = file.OneOf("broken-policy", "keep", "deny") == "deny",
             UidBase = file.Number("uid-base", 100_000, 2_147_000_000) ?? 1_900_000_000,
             SnapshotMiBPerSecond = file.Number("snapshot-mib-per-second", 0, 1_000_000) ?? 0,
+            MachineCopyBytes = (long)(file.Number("machine-copy-mib", 1, 1 << 30) ?? 16_384) << 20,
             Machined = file.Flag("machined") ?? true,
             MaxConnections = file.Number("max-connections", 16, 65_536) ?? 4096,
             RequestDeadline = TimeSpan.FromSeconds(file.Number("request-deadline-s", 1, 3600) ?? 10),

@@ -70,12 +70,16 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
 
     private async Task RunAsync(GuestCall call, CallSession session, ReadOnlyMemory<byte> payload, CancellationToken cancellation)
     {
-        using var stream = session.StreamsPayload ? new GuestPayload(call, settings.RequestDeadline, clock) : null;
+        using var stream = session.StreamsPayload ? new GuestPayload(call, session.IsInteractive ? Timeout.InfiniteTimeSpan : settings.RequestDeadline, clock) : null;
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(call.Gone, cancellation);
         var sink = session.IsStream ? new GuestEventSink(call) : null;
-        var result = await dispatcher.RunAsync(session, new(payload, stream?.Reader, sink, () => call.Gone.IsCancellationRequested), gone.Token);
+        var content = session.StreamsContent ? new GuestContentSink(call, isMarked: !session.IsUnmarked) : null;
+        var result = await dispatcher.RunAsync(session, new(payload, stream?.Reader, sink, () => call.Gone.IsCancellationRequested) { Output = content }, gone.Token);
         switch (result)
         {
+            case var _ when content is { HasBegun: true }:
+                await call.EndAsync(default, 0, cancellation);
+                break;
             case { IsStreamEnd: true }:
                 await call.EndAsync(sink!.Rest, 0, cancellation);
                 break;

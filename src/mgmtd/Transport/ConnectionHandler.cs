@@ -82,9 +82,9 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
 
     private async Task RunAsync(Connection connection, CallSession session, CancellationToken cancellation)
     {
-        var stream = session.StreamsPayload ? connection.PayloadReader(session.IsDuplex ? Timeout.InfiniteTimeSpan : settings.RequestDeadline) : null;
-        var output = session.IsDuplex ? new SocketByteSink(connection.Socket) : null;
+        var stream = session.StreamsPayload ? connection.PayloadReader(session.IsInteractive ? Timeout.InfiniteTimeSpan : settings.RequestDeadline) : null;
         var sink = session.IsStream ? new SocketEventSink(connection.Socket) : null;
+        var output = session.StreamsContent ? new SocketContentSink(connection.Socket) : null;
         using var gone = new CancellationTokenSource();
         var running = dispatcher.RunAsync(session, new(connection.Payload, stream, sink, connection.Socket.HasHungUp) { Output = output }, gone.Token);
         CallResult result;
@@ -102,7 +102,7 @@ internal sealed class ConnectionHandler(Dispatcher dispatcher, PeerIdentity peer
                 result = await running;
             }
         }
-        if (result.IsStreamEnd || output?.HasBegun == true)
+        if (result.IsStreamEnd || output is { HasBegun: true })
         {
             return;
         }
