@@ -44,6 +44,9 @@ static bool is_expected(const struct session *session, const struct header *head
     case SESSION_ASKED:
     case SESSION_RUNS:
         return header->type == MSG_DATA_STDIN && header->length <= MAX_DATA && !session->in_ended;
+    case SESSION_IDLE:
+        /* The rest of what was sent to a command that has ended meanwhile. */
+        return header->type == MSG_DATA_STDIN && header->length <= MAX_DATA;
     default:
         return false;
     }
@@ -86,6 +89,8 @@ static int part(struct incoming *in, const unsigned char *bytes, size_t length)
     struct session *session = in->context;
 
     if (in->header.type == MSG_DATA_STDIN) {
+        if (session->stage == SESSION_IDLE)
+            return 0;
         /* There is room: no more is read from the port than there is. */
         memcpy(session->in_bytes + session->in_end, bytes, length);
         session->in_end += length;
