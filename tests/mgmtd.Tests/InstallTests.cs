@@ -208,7 +208,7 @@ internal sealed partial class InstallTests
         var path = At("all.conf");
         await File.WriteAllTextAsync(path, active);
         using var document = JsonDocument.Parse(active, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-        var code = await File.ReadAllTextAsync(Path.Combine(Root, "src/mgmtd/Configuration/DaemonSettings.cs"));
+        var code = string.Concat(Directory.EnumerateFiles(Path.Combine(Root, "src/mgmtd/Configuration"), "*Settings.cs").Select(File.ReadAllText));
         Assert.That(document.RootElement.EnumerateObject().Select(p => p.Name), Is.EquivalentTo(SettingInCode().Matches(code).Select(m => m.Groups[1].Value)));
         await ServeAsync(path, Path.Combine(Root, "policy"));
     }
