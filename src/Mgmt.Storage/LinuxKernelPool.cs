@@ -61,6 +61,17 @@ internal sealed class LinuxKernelPool : IStoragePool
         }
     }
 
+    /// <summary>Nothing here is the daemon's own: all it can find is a VM whose kernel is not there.</summary>
+    public Task<ImmutableArray<PoolFinding>> CheckAsync(IReadOnlyCollection<VolumeRecord> known, IReadOnlySet<Vid> inUse, bool mend, CancellationToken cancellation)
+    {
+        Scan();
+        var kernels = _kernels;
+        return Task.FromResult<ImmutableArray<PoolFinding>>(
+        [
+            .. known.Select(volume => volume.Vid).OfType<Vid>().Distinct().Order().Where(vid => !kernels.ContainsKey(vid)).Select(vid => new PoolFinding("missing", vid.Value, "there is no kernel of that name", false)),
+        ]);
+    }
+
     public ValueTask DisposeAsync() => _refresher.DisposeAsync();
 
     private ImmutableSortedDictionary<Vid, long> Fresh()

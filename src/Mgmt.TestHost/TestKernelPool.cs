@@ -51,6 +51,11 @@ internal sealed class TestKernelPool : IStoragePool
     public BootImage OpenKernel(string kernel) =>
         Volumes.Any(vid => vid.Value == kernel) ? new BootImage(kernel, null, null) : throw NotFound(kernel);
 
+    public Task<ImmutableArray<PoolFinding>> CheckAsync(IReadOnlyCollection<VolumeRecord> known, IReadOnlySet<Vid> inUse, bool mend, CancellationToken cancellation) => Waiting.Now(
+        () => known.Select(volume => volume.Vid).OfType<Vid>().Distinct().Order().Where(vid => !Volumes.Contains(vid))
+            .Select(vid => new PoolFinding("missing", vid.Value, "there is no kernel of that name", false)).ToImmutableArray(),
+        cancellation);
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     /// <summary>A VM that boots its own kernel has a kernel volume without an id.</summary>

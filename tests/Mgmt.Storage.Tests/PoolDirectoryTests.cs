@@ -83,6 +83,8 @@ public sealed class PoolDirectoryTests : PoolFixture
         await pool.RemoveAsync(volume, Token);
         using var open = await pool.StartAsync(volume, Token);
         Assert.That(open.Layers, Is.Empty);
+        var gone = volume with { Vid = Vid.Parse("6.2") };
+        Assert.That((await pool.CheckAsync([volume, gone, gone], new HashSet<Vid>(), true, Token)).Select(finding => (finding.Kind, finding.What, finding.Mended)), Is.EqualTo(new[] { ("missing", "6.2", false) }));
         File.Delete(Path.Combine(directory, "vmlinuz"));
         File.CreateSymbolicLink(Path.Combine(directory, "vmlinuz"), "/etc/passwd");
         Assert.That(Assert.Throws<MgmtException>(() => pool.OpenKernel("6.1"))!.Code, Is.EqualTo(ErrorCode.StoragePoolException));

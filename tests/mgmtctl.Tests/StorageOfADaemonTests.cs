@@ -126,6 +126,7 @@ public sealed class StorageOfADaemonTests
         Assert.That(await TextAsync(daemon, token, "pool check"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "pool set new ephemeral_volatile yes"), Is.Empty);
         Assert.That(await TextAsync(daemon, token, "pool add kernels linux-kernel"), Is.Empty);
+        Assert.That(await TextAsync(daemon, token, "pool check"), Is.Empty);
         await RefusedAsync(daemon, token, "pool set kernels ephemeral_volatile yes", "no setting ephemeral_volatile");
         await RefusedAsync(daemon, token, "pool rm default", "");
         Assert.That(await TextAsync(daemon, token, "pool rm new"), Is.Empty);

@@ -13,7 +13,7 @@ internal static class AgentVerb
     public static Command Create(CommandLine cli)
     {
         var vm = Symbols.Vm();
-        var what = new Argument<string>("COMMAND") { Description = $"{Facts}: what the guest last said, from the daemon's memory; or one of: {string.Join(", ", Names)}" };
+        var what = new Argument<string>("COMMAND") { HelpName = "COMMAND", Description = $"{Facts}: what the guest last said, from the daemon's memory; or one of: {string.Join(", ", Names)}" };
         what.CompletionSources.Add(_ => Names.Append(Facts).Select(name => new System.CommandLine.Completions.CompletionItem(name)));
         var words = new Argument<string[]>("NAME=VALUE") { Description = "The arguments, again for each of a list; or one JSON object", Arity = ArgumentArity.ZeroOrMore };
         string[] examples =
