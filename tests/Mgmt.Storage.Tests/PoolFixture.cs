@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.IO.Pipelines;
 using Mgmt.Core;
+using Mgmt.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using NUnit.Framework;
 
@@ -29,8 +30,8 @@ public abstract class PoolFixture(string driver = "qcow2", string fileSystem = "
     [SetUp]
     public async Task Open()
     {
-        RequireTool("qemu-img");
-        RequireTool("qemu-io");
+        Requirement.Program("qemu-img");
+        Requirement.Program("qemu-io");
         Top = LoopFileSystem.NewDirectory(fileSystem);
         OpenedBy = Driver();
         Pool = await OpenedBy.OpenAsync(Record(), Token);
@@ -168,18 +169,5 @@ public abstract class PoolFixture(string driver = "qcow2", string fileSystem = "
         var output = await process.StandardOutput.ReadToEndAsync(Token);
         await process.WaitForExitAsync(Token);
         return output.Contains("Pattern verification failed", StringComparison.Ordinal) ? 1 : process.ExitCode;
-    }
-
-    private static void RequireTool(string tool)
-    {
-        if (Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(dir => File.Exists(Path.Combine(dir, tool))))
-        {
-            return;
-        }
-        if (Environment.GetEnvironmentVariable("CI") is { Length: > 0 })
-        {
-            Assert.Fail($"{tool} is missing");
-        }
-        Assert.Ignore($"{tool} is missing");
     }
 }

@@ -1,4 +1,5 @@
 using Mgmt.Core;
+using Mgmt.Testing;
 
 namespace Mgmt.Api.Tests.PolicyFiles;
 
@@ -154,7 +155,7 @@ public sealed class PolicySafetyTests
     {
         if (!Environment.IsPrivilegedProcess)
         {
-            Assert.Ignore("only root can give files away");
+            Requirement.Missing("only root can give files away");
         }
         await using var daemon = await Daemon.OpenAsync();
         var path = Path.Combine(daemon.PolicyPath, "30-test.policy");
