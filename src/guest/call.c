@@ -69,8 +69,10 @@ static int opened(struct incoming *in, const unsigned char nonce[NONCE_SIZE])
 
     if (call->stage != CALL_WAITS)
         return 0;
-    if (memcmp(nonce, none, NONCE_SIZE) == 0)
+    if (memcmp(nonce, none, NONCE_SIZE) == 0) {
         call->announced = true;
+        call->announced_at = now_ms();
+    }
     if (memcmp(nonce, call->nonce, NONCE_SIZE) != 0)
         return 0;
     call->stage = CALL_GREETED;

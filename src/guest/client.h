@@ -24,6 +24,7 @@ struct call {
     struct incoming in;
     enum { CALL_WAITS, CALL_GREETED, CALL_ASKED, CALL_RUNS, CALL_ENDED, CALL_REFUSED, CALL_LOST } stage;
     bool announced;
+    int64_t announced_at;
     int64_t sent_at;
     int status;
 

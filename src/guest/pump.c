@@ -104,7 +104,8 @@ static int handshake(struct call *call)
         call->stage = CALL_LOST;
         return 0;
     }
-    if (call->announced && call->stage == CALL_WAITS && waited >= AGAIN_MS)
+    /* What was sent before may be on its way to the host all the same, which then answers at once: asked twice it would be done twice. */
+    if (call->announced && call->stage == CALL_WAITS && waited >= AGAIN_MS && now_ms() - call->announced_at >= AGAIN_MS)
         call_begin(call);
     return AGAIN_MS;
 }

@@ -46,4 +46,7 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 122, Level = LogLevel.Error, Message = "incident in {Service}: a request failed")]
     internal static partial void QrexecFailed(ILogger log, string service, Exception error);
+
+    [LoggerMessage(EventId = 124, Level = LogLevel.Warning, Message = "{Name} will not outlive the daemon: {Reason}")]
+    internal static partial void NotKept(ILogger log, string name, string reason);
 }

@@ -41,6 +41,8 @@ var logs = host.Services.GetRequiredService<ILoggerFactory>();
 var clock = TimeProvider.System;
 try
 {
+    // Before anything is started that could inherit what systemd handed over.
+    var descriptors = DescriptorStore.Open(logs.CreateLogger<DescriptorStore>());
     ServerSocket.PrepareDirectory(settings);
 
     // What the host is: its VMs, its disks, its registry of machines. Found out while the store and the policy are read.
@@ -89,7 +91,7 @@ try
 
     // How it is reached.
     await using var sweeper = new HangupSweeper(clock);
-    using var socket = ServerSocket.Open(settings);
+    using var socket = ServerSocket.Open(settings, descriptors);
     var handler = new ConnectionHandler(dispatcher, new PeerIdentity(settings), sweeper, settings, logs.CreateLogger<ConnectionHandler>());
     var servicePolicy = new ServicePolicy(gate, store, questions);
     var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, servicePolicy, notices, audit, calls, clock);
@@ -99,7 +101,7 @@ try
     var guestServices = new GuestServices(services.Sessions, store, starter, clock);
     var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
     var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, disposables, store, settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
-    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, vchan, settings, clock, logs);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, vchan, descriptors, settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.

@@ -29,4 +29,7 @@ public sealed record DaemonOptions
 
     /// <summary>Another daemon's run directory, or null for one of its own.</summary>
     public string? RunDirectory { get; init; }
+
+    /// <summary>Words in front of the program's: what starts it. It is then ended by what started it, not by us.</summary>
+    public IReadOnlyList<string> StartedBy { get; init; } = [];
 }

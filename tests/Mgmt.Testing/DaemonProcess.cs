@@ -180,7 +180,7 @@ public sealed partial class DaemonProcess : IAsyncDisposable
 
     private void Launch()
     {
-        string[] program = [.. Identity(), .. Program()];
+        string[] program = [.. _options.StartedBy, .. Identity(), .. Program()];
         var backend = _options.Backend ?? (_options.Host is null ? "test:///default" : "test://" + HostPath);
         string[] words = [.. program[1..], "--config", ConfigPath, "--backend", backend, "--state-dir", StateDirectory, "--run-dir", RunDirectory, "--policy-dir", PolicyDirectory];
         var start = new ProcessStartInfo(program[0], words) { RedirectStandardError = true, RedirectStandardOutput = true };

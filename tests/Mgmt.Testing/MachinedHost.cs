@@ -91,6 +91,15 @@ public sealed partial class MachinedHost : IAsyncDisposable
     public Task<string> RunAsync(string[] command, CancellationToken cancellation) =>
         ScriptAsync(["exec", _directory, .. command], cancellation);
 
+    /// <summary>
+    /// Words that run a program as a service of that name, with the settings, and stay until it is stopped; its output is theirs. Restarted on a failure after 100 ms.
+    /// </summary>
+    public string[] AsService(string name, params string[] settings) =>
+    [
+        ScriptPath(), "exec", _directory, "systemd-run", "--user", "--unit=" + name, "--wait", "--pipe", "--quiet", "--service-type=notify",
+        .. settings.Prepend("Restart=on-failure").Prepend("RestartSec=100ms").SelectMany(setting => new[] { "-p", setting }),
+    ];
+
     /// <summary>Ends it and removes its directory.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -39,6 +39,9 @@ public sealed class GuestPort : IPortEvents
         _connect = _ => throw new InvalidOperationException("it does not connect by itself");
     }
 
+    /// <summary>A new connection held input already; whoever sent it may have closed the port since, unheard.</summary>
+    internal event Action? FoundInput;
+
     /// <summary>Which open of the port this is; see <see cref="Closed"/>.</summary>
     public long Generation => Interlocked.Read(ref _generation);
 
@@ -150,26 +153,36 @@ public sealed class GuestPort : IPortEvents
         _output = output;
         _current = null;
         var protocol = new PortProtocol(this);
-        await output.WriteAsync(Bytes(to => DataWriter.WritePreamble(to, PortNonce.None)), () => true, stopping);
+        if (stream is NetworkStream { DataAvailable: true })
+        {
+            // A connection that was kept while there was no daemon: a caller who waits in it already is answered, and must not be told to ask again.
+            await TakeAsync(stream, protocol, stopping);
+            FoundInput?.Invoke();
+        }
+        if (_current is null)
+        {
+            await output.WriteAsync(Bytes(to => DataWriter.WritePreamble(to, PortNonce.None)), () => true, stopping);
+        }
         while (true)
         {
-            await ReadableAsync(stream, stopping);
-            var block = ArrayPool<byte>.Shared.Rent(BlockBytes);
-            try
-            {
-                var read = await stream.ReadAsync(block, stopping);
-                if (read == 0)
-                {
-                    throw new IOException("the VM's process closed it");
-                }
-                protocol.Feed(block.AsSpan(0, read));
-            }
-            finally
-            {
-                ArrayPool<byte>.Shared.Return(block);
-            }
             await AttendAsync(output, stopping);
             await SlowDownAsync(protocol, stopping);
+            await ReadableAsync(stream, stopping);
+            await TakeAsync(stream, protocol, stopping);
+        }
+    }
+
+    private static async ValueTask TakeAsync(Stream stream, PortProtocol protocol, CancellationToken stopping)
+    {
+        var block = ArrayPool<byte>.Shared.Rent(BlockBytes);
+        try
+        {
+            var read = await stream.ReadAsync(block, stopping);
+            protocol.Feed(read > 0 ? block.AsSpan(0, read) : throw new IOException("the VM's process closed it"));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(block);
         }
     }
 

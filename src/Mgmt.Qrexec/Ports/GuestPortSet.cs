@@ -34,6 +34,11 @@ public sealed class GuestPortSet
     public async Task RunAsync(CancellationToken stopping)
     {
         _ports.MaybeClosed += Ask;
+        for (var i = 0; i < _served.Length; i++)
+        {
+            var port = i;
+            _served[i].FoundInput += () => Ask(port);
+        }
         try
         {
             await Task.WhenAll([FollowClosesAsync(stopping), .. _served.Select(port => port.RunAsync(stopping))]);

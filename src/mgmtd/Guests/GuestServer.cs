@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, VchanDirectory? vchan, DescriptorStore descriptors, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
@@ -87,7 +87,7 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
         if (session.Vm.Ports is { Count: > 0 } ports)
         {
-            yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+            yield return new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, descriptors), calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
         }
         if (vchan is not null)
         {

@@ -7,7 +7,6 @@ namespace Mgmt.Daemon;
 internal sealed class ServerSocket : IDisposable
 {
     private const int Backlog = 4096;
-    private const int FirstInherited = 3;
     private readonly string? _path;
 
     private ServerSocket(Socket socket, string? path)
@@ -35,20 +34,9 @@ internal sealed class ServerSocket : IDisposable
         }
     }
 
-    /// <summary>ERRORS: MgmtException with a sentence when another mgmtd serves the path or it cannot be made.</summary>
-    internal static ServerSocket Open(DaemonSettings settings)
-    {
-        if (Environment.GetEnvironmentVariable("LISTEN_FDS") == "1" && Environment.GetEnvironmentVariable("LISTEN_PID") == Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture))
-        {
-            // A VM's process must not inherit the means to answer callers. SOURCE: sd_listen_fds(3), which sets the flag too.
-            if (Native.SetCloseOnExec(FirstInherited) != 0)
-            {
-                throw new MgmtException(ErrorCode.MgmtUnavailableError, "LISTEN_FDS is 1, but there is no open file %s", "3");
-            }
-            return new(new Socket(new SafeSocketHandle(FirstInherited, ownsHandle: true)), null);
-        }
-        return Open(settings, settings.SocketPath);
-    }
+    /// <summary>The one that systemd listens on for us, or one of our own. ERRORS: MgmtException with a sentence when another mgmtd serves the path or it cannot be made.</summary>
+    internal static ServerSocket Open(DaemonSettings settings, DescriptorStore inherited) =>
+        inherited.TakeListening() is { } socket ? new(socket, null) : Open(settings, settings.SocketPath);
 
     /// <summary>A socket of one's own, whatever systemd handed over. ERRORS: as above.</summary>
     internal static ServerSocket Open(DaemonSettings settings, string path)
