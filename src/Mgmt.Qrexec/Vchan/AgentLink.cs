@@ -1,36 +1,39 @@
 using System.Buffers;
 using System.Net.Sockets;
+using Mgmt.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Qrexec;
 
 /// <summary>
-/// What qrexec-daemon is on Xen, for one guest: dials its agent's control channel, takes its calls, gives each a data channel. An agent that ends is dialled again.
+/// What qrexec-daemon is on Xen, for one guest: dials its agent's control channel, takes its calls, gives each a data channel, and asks it for commands of the host's. An agent that ends is
+/// dialled again.
 /// SOURCE: qrexec protocol, versions 2 to 4.
 /// </summary>
 public sealed class AgentLink : IControlEvents
 {
     private readonly uint _domain;
     private readonly string _name;
-    private readonly IGuestDialer _dialer;
+    private readonly VchanDirectory _directory;
     private readonly IGuestCallHandler _handler;
     private readonly AgentLimits _limits;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
     private readonly Lock _gate = new();
-    // Under the gate. Ports outlive the control channel: a data channel may.
-    private readonly DataPorts _ports = new();
-    private readonly Queue<TriggerService> _called = new();
+    // Under the gate.
     private readonly HashSet<Task> _serving = [];
-    private PortOutput? _output;
+    private TaskCompletionSource _greeted = NewSignal();
+    // The loop's own, but for the output.
+    private readonly Queue<TriggerService> _called = new();
+    private volatile PortOutput? _output;
     private int _version;
-    private long _connection;
+    private CancellationToken _stopping;
 
     /// <summary>The guest of that domain number, called <paramref name="name"/> in logs.</summary>
-    public AgentLink(uint domain, string name, IGuestDialer dialer, IGuestCallHandler handler, AgentLimits limits, TimeProvider clock, ILogger log) =>
-        (_domain, _name, _dialer, _handler, _limits, _clock, _log) = (domain, name, dialer, handler, limits, clock, log);
+    public AgentLink(uint domain, string name, VchanDirectory directory, IGuestCallHandler handler, AgentLimits limits, TimeProvider clock, ILogger log) =>
+        (_domain, _name, _directory, _handler, _limits, _clock, _log) = (domain, name, directory, handler, limits, clock, log);
 
-    internal IGuestDialer Dialer => _dialer;
+    internal VchanDirectory Directory => _directory;
 
     internal AgentLimits Limits => _limits;
 
@@ -38,17 +41,17 @@ public sealed class AgentLink : IControlEvents
 
     internal uint Domain => _domain;
 
-    /// <summary>Which connection to the agent this is: what an earlier one was asked is not answered to a later one.</summary>
-    internal long Connection => Interlocked.Read(ref _connection);
+    internal LinkPorts Ports { get; } = new();
 
     /// <summary>Serves until the token ends, then waits for the calls under way.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
+        _stopping = stopping;
         while (!stopping.IsCancellationRequested)
         {
             try
             {
-                await using var stream = await _dialer.DialAsync(_domain, DataPorts.Control, stopping);
+                await using var stream = await _directory.DialAsync(_domain, DataPorts.Control, stopping);
                 await ServeAsync(stream, stopping);
             }
             catch (QrexecProtocolException error)
@@ -63,10 +66,31 @@ public sealed class AgentLink : IControlEvents
             {
                 Log.ChannelFailed(_log, _name, error);
             }
-            Interlocked.Increment(ref _connection);
+            Lost();
             await Task.WhenAny(Task.Delay(_limits.Pause, _clock, stopping));
         }
-        await Task.WhenAll(_serving);
+        await Task.WhenAll(Serving());
+    }
+
+    /// <summary>Waits for an agent that has said HELLO.</summary>
+    public Task GreetedAsync(CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            return _greeted.Task.WaitAsync(cancellation);
+        }
+    }
+
+    /// <summary>
+    /// A command for the agent that is there now; dispose it. <paramref name="isJustStarted"/>: its exit code is 0, and comes at once. ERRORS: MgmtBusyError when there is no port for it;
+    /// ProtocolError for a command that no agent can read.
+    /// </summary>
+    public VchanCommand Open(string command, bool isJustStarted)
+    {
+        VchanCommand.Check(command);
+        return Ports.Take(isCommand: true) is { } use
+            ? new VchanCommand(this, use, isJustStarted ? MessageType.JustExec : MessageType.ExecCommandLine, command)
+            : throw new MgmtException(ErrorCode.MgmtBusyError, "%s has no data channel for another command", _name);
     }
 
     void IControlEvents.Greeted(int version) => _version = version;
@@ -77,28 +101,46 @@ public sealed class AgentLink : IControlEvents
     {
         if (domain == 0)
         {
-            Release(port);
+            Ports.Terminated(port);
         }
     }
 
-    /// <summary>Tells the guest, unless its agent is another one by now.</summary>
-    internal async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, long connection, CancellationToken cancellation) =>
-        _output is { } output && await output.WriteAsync(message, () => connection == Connection, cancellation);
+    /// <summary>
+    /// Tells the guest, unless its agent is another one by now. Whoever asked may go meanwhile: a message that is given up half-way would take the channel from all.
+    /// </summary>
+    internal async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, long connection, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return _output is { } output && await output.WriteAsync(message, () => connection == Ports.Connection, CancellationToken.None);
+    }
 
-    /// <summary>A port for a call; null when all are taken.</summary>
-    internal uint? TakePort()
+    /// <summary>Something of a command that outlives it, and not the link.</summary>
+    internal void Follow(Func<CancellationToken, Task> rest)
     {
         lock (_gate)
         {
-            return _ports.Take();
+            _serving.RemoveWhere(task => task.IsCompleted);
+            _serving.Add(Task.Run(() => rest(_stopping), CancellationToken.None));
         }
     }
 
-    internal void Release(uint port)
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void Lost()
+    {
+        _output = null;
+        Ports.ConnectionEnded();
+        lock (_gate)
+        {
+            _greeted = _greeted.Task.IsCompleted ? NewSignal() : _greeted;
+        }
+    }
+
+    private Task[] Serving()
     {
         lock (_gate)
         {
-            _ports.Release(port);
+            return [.. _serving];
         }
     }
 
@@ -107,7 +149,7 @@ public sealed class AgentLink : IControlEvents
         var control = new ControlProtocol(this);
         _version = 0;
         _called.Clear();
-        _output = new PortOutput(stream, _limits.Write, _clock);
+        var output = new PortOutput(stream, _limits.Write, _clock);
         var block = new byte[8192];
         using var silent = new CancellationTokenSource(_limits.Hello, _clock);
         using var first = CancellationTokenSource.CreateLinkedTokenSource(silent.Token, stopping);
@@ -118,17 +160,21 @@ public sealed class AgentLink : IControlEvents
         // Its number, then ours: both orders are right, and this one tells nothing to a stranger.
         var hello = new ArrayBufferWriter<byte>();
         new Hello(Hello.Newest).Write(hello);
-        await _output.WriteAsync(hello.WrittenMemory, () => true, stopping);
+        await output.WriteAsync(hello.WrittenMemory, () => true, stopping);
+        _output = output;
+        lock (_gate)
+        {
+            _greeted.TrySetResult();
+        }
         while (true)
         {
-            Begin(stopping);
+            Begin();
             control.Feed((await ReadAsync(stream, block, stopping)).Span);
         }
     }
 
-    private void Begin(CancellationToken stopping)
+    private void Begin()
     {
-        _serving.RemoveWhere(task => task.IsCompleted);
         while (_called.TryDequeue(out var request))
         {
             if (request.Ident is null)
@@ -137,8 +183,8 @@ public sealed class AgentLink : IControlEvents
                 Log.Broken(_log, _name, "a call without an ident");
                 continue;
             }
-            var call = new VchanCall(this, request, Connection);
-            _serving.Add(Task.Run(() => ServeAsync(call, stopping), CancellationToken.None));
+            var call = new VchanCall(this, request, Ports.Connection);
+            Follow(token => ServeAsync(call, token));
         }
     }
 

@@ -8,26 +8,13 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, AgentLinks? agents, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
     private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<VmSession, Task> _serving = new();
     private readonly ILogger<GuestServer> _log = logs.CreateLogger<GuestServer>();
-
-    /// <summary>The directory of vchan sockets; null when there is to be none. ERRORS: MgmtUnavailableError with a sentence.</summary>
-    internal static VchanDirectory? OpenVchan(DaemonSettings settings, TimeProvider clock)
-    {
-        try
-        {
-            return settings.VchanDirectory is { } path ? new VchanDirectory(path, clock) : null;
-        }
-        catch (ArgumentException error)
-        {
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "vchan-dir: %s", error.Message);
-        }
-    }
 
     /// <summary>Serves until the token ends; then the calls under way have a while to end. Begin before the first VM is adopted.</summary>
     internal async Task RunAsync(CancellationToken stopping)
@@ -89,9 +76,9 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         {
             yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
         }
-        if (vchan is not null)
+        if (agents is not null)
         {
-            yield return new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>()).RunAsync(over);
+            yield return agents.Add(session, (uint)vm.Qid, calls).RunAsync(over);
         }
     }
 }
