@@ -96,12 +96,12 @@ try
     var servicePolicy = new ServicePolicy(gate, store, questions);
     var frontEnd = new FrontEndPolicy(gate, store, table, questions, remembered, servicePolicy, notices, audit, calls, clock);
     using var frontEnds = new FrontEndSockets(settings, frontEnd, sweeper, logs.CreateLogger<FrontEndSocket>());
-    using var vchan = GuestServer.OpenVchan(settings, clock);
+    using var agents = AgentLinks.Open(settings, clock, logs);
     using var qubesd = new QubesdSockets(settings, handler, logs.CreateLogger<Listener>());
-    var guestServices = new GuestServices(services.Sessions, store, starter, clock);
+    var guestServices = new GuestServices(services.Sessions, store, starter, properties, agents, clock);
     var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
     var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, disposables, store, settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
-    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, vchan, descriptors, settings, clock, logs);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, agents, descriptors, settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.

@@ -22,6 +22,18 @@ internal sealed class VchanGuest : IDisposable
         return new(this, listener);
     }
 
+    /// <summary>Connects to a server of the host's, as libvchan_client_init does.</summary>
+    internal async Task<Stream> ConnectAsync(uint domain, uint port)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _sockets.Add(socket);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(PathOf(domain, port)));
+        return new Stream(socket);
+    }
+
+    /// <summary>Where the host is the server.</summary>
+    internal string PathOf(uint domain, uint port) => System.IO.Path.Combine(Path, $"vchan.0.{domain}.{port}.sock");
+
     public void Dispose()
     {
         _sockets.ForEach(socket => socket.Dispose());
@@ -59,6 +71,26 @@ internal sealed class VchanGuest : IDisposable
                 filled += read;
             }
             Assert.That(Convert.ToHexString(heard), Is.EqualTo(Convert.ToHexString(expected)));
+        }
+
+        /// <summary>Sends until nothing is taken any more for the moment: how much was.</summary>
+        internal async Task<int> FillAsync(byte[] block, int atMost)
+        {
+            var sent = 0;
+            using var quiet = new CancellationTokenSource();
+            while (sent < atMost)
+            {
+                quiet.CancelAfter(TimeSpan.FromMilliseconds(500));
+                try
+                {
+                    sent += await socket.SendAsync(block, quiet.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    break;
+                }
+            }
+            return sent;
         }
 
         /// <summary>Nothing more, and then the end.</summary>

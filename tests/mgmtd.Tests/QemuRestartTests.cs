@@ -12,6 +12,7 @@ public sealed partial class QemuRestartTests
     private const string Service = "mgmtd-restarted";
     private const string Rules = GuestConsole.Policy + """
         mgmt.vm.List * work @adminvm allow
+        mgmt.vm.List * agent @adminvm allow
         mgmt.Events * work @adminvm allow
         mgmt.Events * work other allow target=dom0
         mgmt.vm.feature.Get * work other allow target=dom0
@@ -23,19 +24,24 @@ public sealed partial class QemuRestartTests
     private MachinedHost _host = null!;
     private QemuDaemon _qemu = null!;
     private GuestConsole _guest = null!;
+    private string _vchan = "";
 
     private DaemonProcess Daemon => _qemu.Process;
 
     [OneTimeSetUp]
     public async Task Start()
     {
+        _vchan = Directory.CreateTempSubdirectory("vch-").FullName;
         _host = await MachinedHost.StartAsync(CancellationToken.None);
         _qemu = await QemuDaemon.StartAsync(new()
         {
-            Backend = "qemu:///system", Config = """{ "machined": false }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
+            Backend = "qemu:///system", Config = $$"""{ "machined": false, "vchan-dir": "{{_vchan}}" }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
             StartedBy = _host.AsService(Service, UnitSettings()),
         });
         await _qemu.MakeVmAsync("other");
+        await _qemu.MakeVmAsync("agent");
+        // Nothing to boot: its agent is ours.
+        await Daemon.OkAsync("mgmt.vm.property.Set", "agent", "kernel", "");
         _guest = await GuestConsole.StartAsync(_qemu, "work");
         // A process that holds a port and reads it: a hang-up would be the end of what it reads.
         await _guest.OkAsync("(cat /dev/virtio-ports/org.mgmt.qrexec.7 >/tmp/held; echo ended >/tmp/held.end) >/dev/null 2>&1 &");
@@ -53,6 +59,19 @@ public sealed partial class QemuRestartTests
         {
             await _host.DisposeAsync();
         }
+        Directory.Delete(_vchan, recursive: true);
+    }
+
+    [Test]
+    public async Task An_agent_of_qubes_that_connects_once_in_its_life_outlives_the_daemon()
+    {
+        await Daemon.OkAsync("mgmt.vm.Start", "agent");
+        using var agent = await ScriptedAgent.StartAsync(Daemon, _vchan, "agent");
+        await ListAsync(agent, 513);
+        await SystemctlAsync("restart", Service);
+        await ListAsync(agent, 514);
+        await KillAsync();
+        await ListAsync(agent, 515);
     }
 
     [Test]
@@ -127,6 +146,14 @@ public sealed partial class QemuRestartTests
     {
         var unit = File.ReadAllLines(Path.Combine(Repository.Root, "src", "mgmtd", "packaging", "systemd", "mgmtd.service.in"));
         return [.. unit.Where(line => line.StartsWith("FileDescriptorStoreMax=", StringComparison.Ordinal) || line.StartsWith("KillMode=", StringComparison.Ordinal) || line.StartsWith("NotifyAccess=", StringComparison.Ordinal))];
+    }
+
+    /// <summary>A call on the port, which is the lowest that the agent has not given back.</summary>
+    private static async Task ListAsync(ScriptedAgent agent, uint port)
+    {
+        var (code, output, _) = await (await agent.CallAsync("dom0", "mgmt.vm.List", port))!.EndAsync();
+        Assert.That(code, Is.Zero);
+        Assert.That(output, Does.StartWith("0\0").And.Contain("agent class=AppVM state=Running"));
     }
 
     private static string Until(string condition) => $"n=0; until {condition}; do n=$((n+1)); [ $n -lt 1500 ] || exit 9; usleep 20000; done\n";

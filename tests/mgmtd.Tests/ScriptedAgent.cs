@@ -4,7 +4,7 @@ using Mgmt.Testing;
 
 namespace Mgmt.Daemon.Tests;
 
-/// <summary>An agent of Qubes OS in a VM, scripted, on a directory of vchan sockets: it makes calls, any number at once.</summary>
+/// <summary>An agent of Qubes OS in a VM, scripted, on a directory of vchan sockets: it makes calls, any number at once, and is asked for commands.</summary>
 internal sealed class ScriptedAgent : IDisposable
 {
     private readonly string _directory;
@@ -14,7 +14,7 @@ internal sealed class ScriptedAgent : IDisposable
 
     private ScriptedAgent(string directory, string qid) => (_directory, _qid) = (directory, qid);
 
-    /// <summary>Begins with a daemon that serves the directory, of a VM that runs.</summary>
+    /// <summary>Begins with a daemon that serves the directory, of a VM that runs or will soon.</summary>
     internal static async Task<ScriptedAgent> StartAsync(DaemonProcess daemon, string directory, string vm)
     {
         var agent = new ScriptedAgent(directory, (await daemon.OkAsync("mgmt.vm.property.Get", vm, "qid")).Split(' ')[^1]);
@@ -40,6 +40,21 @@ internal sealed class ScriptedAgent : IDisposable
         await SayAsync(data, Hello);
         Assert.That(await HearAsync(data, 12), Is.EqualTo(Hello));
         return new(data);
+    }
+
+    /// <summary>Waits to be asked for a command, and connects to its data channel.</summary>
+    internal async Task<Command> AskedAsync()
+    {
+        var header = await HearAsync(_control!, 8);
+        var body = await HearAsync(_control!, BitConverter.ToInt32(header, 4));
+        Assert.That((BitConverter.ToUInt32(header), BitConverter.ToUInt32(body)), Is.EqualTo((0x200u, 0u)));
+        var port = BitConverter.ToUInt32(body, 4);
+        var data = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        _sockets.Add(data);
+        await data.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(_directory, $"vchan.0.{_qid}.{port}.sock")));
+        Assert.That(await HearAsync(data, 12), Is.EqualTo(Hello));
+        await SayAsync(data, Hello);
+        return new(this, data, port, Encoding.ASCII.GetString(body.AsSpan(8)));
     }
 
     public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
@@ -87,6 +102,60 @@ internal sealed class ScriptedAgent : IDisposable
             filled += read;
         }
         return bytes;
+    }
+
+    /// <summary>A command that it was asked for.</summary>
+    internal sealed class Command(ScriptedAgent agent, Socket data, uint port, string text)
+    {
+        internal string Text => text;
+
+        /// <summary>All of its input.</summary>
+        internal async Task<string> InputAsync()
+        {
+            var input = new StringBuilder();
+            while (true)
+            {
+                var header = await HearAsync(data, 8);
+                Assert.That(header[0], Is.EqualTo(0x90));
+                if (BitConverter.ToInt32(header, 4) is not (> 0 and var length))
+                {
+                    return input.ToString();
+                }
+                input.Append(Encoding.Latin1.GetString(await HearAsync(data, length)));
+            }
+        }
+
+        /// <summary>Writes output and errors, and ends.</summary>
+        internal async Task EndAsync(string output, string errors, int code)
+        {
+            await SayAsync(data, [.. Message(0x191, Encoding.Latin1.GetBytes(output)), .. Message(0x192, Encoding.Latin1.GetBytes(errors)), .. Message(0x191), .. Message(0x192), .. Message(0x193, BitConverter.GetBytes(code))]);
+            await CloseAsync();
+        }
+
+        /// <summary>Waits until the host has closed.</summary>
+        internal async Task GoneAsync()
+        {
+            using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+            var block = new byte[4096];
+            try
+            {
+                while (await data.ReceiveAsync(block, limit.Token) > 0)
+                {
+                    // The last of its input.
+                }
+            }
+            catch (SocketException)
+            {
+                // It closed with our HELLO unread.
+            }
+        }
+
+        /// <summary>Closes, and says that the port is free.</summary>
+        internal async Task CloseAsync()
+        {
+            data.Dispose();
+            await SayAsync(agent._control!, Message(0x211, [.. new byte[4], .. BitConverter.GetBytes(port)]));
+        }
     }
 
     /// <summary>A call that was accepted.</summary>

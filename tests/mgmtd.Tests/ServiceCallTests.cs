@@ -100,11 +100,51 @@ public sealed class ServiceCallTests
     }
 
     [Test]
-    public async Task A_target_without_an_agent_is_refused_after_it_was_started()
+    public async Task A_service_in_a_vm_with_an_agent_of_qubes_has_its_streams_and_its_exit_code()
     {
-        Assert.That(await _agent.CallAsync("vault", "test.Vault", 513), Is.Null);
+        await Daemon.OkAsync("mgmt.vm.property.Set", "vault", "default_user", "keeper");
+        // The target is started for the call, and its agent waited for.
+        var starting = ScriptedAgent.StartAsync(Daemon, Path.Combine(_directory, "vchan"), "vault");
+        var calling = _agent.CallAsync("vault", "test.Vault+an-arg", 513);
+        using var vault = await starting;
+        var asked = await vault.AskedAsync();
+        Assert.That(asked.Text, Is.EqualTo("keeper:QUBESRPC test.Vault+an-arg work\0"));
+        var call = (await calling)!;
+        var input = new string('i', 20_000);
+        await call.SayAsync(input);
+        await call.SayAsync("");
+        Assert.That(await asked.InputAsync(), Is.EqualTo(input));
+        await asked.EndAsync("out", "oops", 9);
+        Assert.That(await call.EndedAsync(), Is.EqualTo((9, "out", "oops")));
         Assert.That(await Daemon.StateAsync("vault"), Is.EqualTo("Running"));
-        Assert.That(Daemon.Audit("test.Vault").Single().GetProperty("outcome").GetString(), Is.EqualTo("MgmtUnavailableError"));
+        var lines = Daemon.Audit("test.Vault");
+        Assert.That(lines.Select(line => (line.GetProperty("target").GetString(), line.GetProperty("outcome").GetString())), Is.EqualTo(new[] { ("vault", "stream"), ("vault", "exit 9") }));
+    }
+
+    [Test]
+    public async Task A_caller_that_goes_ends_its_service_and_an_agent_that_goes_breaks_it_off()
+    {
+        var calling = _agent.CallAsync("vault", "test.Vault", 513);
+        using var vault = await ScriptedAgent.StartAsync(Daemon, Path.Combine(_directory, "vchan"), "vault");
+        var asked = await vault.AskedAsync();
+        (await calling)!.Close();
+        await asked.GoneAsync();
+        calling = _agent.CallAsync("vault", "test.Vault", 514);
+        asked = await vault.AskedAsync();
+        var call = (await calling)!;
+        await asked.CloseAsync();
+        Assert.That(await call.EndedAsync(), Is.EqualTo((125, "", "")));
+    }
+
+    [Test]
+    public async Task A_target_whose_agent_does_not_come_is_waited_for_until_the_call_is_cancelled()
+    {
+        var calling = _agent.CallAsync("vault", "test.Vault", 513);
+        string? line = null;
+        await TestUntil.TrueAsync(async () => (line = (await Daemon.OkAsync("mgmt.call.List")).Split('\n').FirstOrDefault(call => call.Contains("method=test.Vault source=work target=vault", StringComparison.Ordinal))) is not null);
+        await Daemon.OkAsync("mgmt.call.Cancel", "dom0", line!.Split(' ')[0]);
+        Assert.That(await calling, Is.Null);
+        Assert.That(Daemon.Audit("test.Vault").Single().GetProperty("outcome").GetString(), Is.EqualTo("MgmtCancelledError"));
     }
 
     [Test]

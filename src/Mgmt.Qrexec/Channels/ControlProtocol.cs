@@ -20,6 +20,17 @@ public sealed class ControlProtocol : IMessageSink
         _messages = new MessageReader(this);
     }
 
+    /// <summary>One that goes on after a HELLO that somebody else has read; <paramref name="unfinished"/> is the beginning of the next message.</summary>
+    internal ControlProtocol(IControlEvents events, int version, ReadOnlySpan<byte> unfinished) : this(events)
+    {
+        _messages.Version = version;
+        _isOpen = true;
+        _messages.Feed(unfinished);
+    }
+
+    /// <summary>The beginning of a message whose end has not come.</summary>
+    internal ReadOnlyMemory<byte> Unfinished() => _messages.Unfinished();
+
     /// <summary>Takes what the agent sent. ERRORS: QrexecProtocolException; the channel is then to be closed.</summary>
     public void Feed(ReadOnlySpan<byte> bytes) => _messages.Feed(bytes);
 

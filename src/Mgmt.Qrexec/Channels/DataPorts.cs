@@ -27,13 +27,19 @@ public sealed class DataPorts
     public uint? Take()
     {
         var at = Array.IndexOf(_taken, false);
-        if (at < 0)
+        return at >= 0 && Take(First + (uint)at) ? First + (uint)at : null;
+    }
+
+    /// <summary>Takes a certain port; false when it is taken.</summary>
+    public bool Take(uint port)
+    {
+        if (!Contains(port) || _taken[port - First])
         {
-            return null;
+            return false;
         }
-        _taken[at] = true;
+        _taken[port - First] = true;
         Taken++;
-        return First + (uint)at;
+        return true;
     }
 
     /// <summary>Frees a port; false when it was free.</summary>

@@ -28,6 +28,15 @@ internal sealed class MessageReader(IMessageSink sink)
     /// <summary>The version agreed on, which decides what types there are and how long they may be.</summary>
     public int Version { get; set; } = (int)Hello.Newest;
 
+    /// <summary>The beginning of a message whose end has not come: what another reader is to be fed first. Not for data, which is handed on.</summary>
+    public ReadOnlyMemory<byte> Unfinished()
+    {
+        var unfinished = new ArrayBufferWriter<byte>();
+        _header?.Write(unfinished);
+        unfinished.Write(_kept.WrittenSpan);
+        return unfinished.WrittenMemory;
+    }
+
     /// <summary>Forgets a message that was not whole, and the version.</summary>
     public void Reset()
     {

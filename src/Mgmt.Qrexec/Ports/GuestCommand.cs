@@ -6,23 +6,17 @@ namespace Mgmt.Qrexec;
 /// Has an agent in a guest run something, over one of its ports: preamble, HELLO, the command; then its streams and its exit code. SHAPE of a command: <c>USER:COMMAND</c> or
 /// <c>USER:QUBESRPC SERVICE+ARGUMENT SOURCE</c>. SOURCE: docs/guest-channels.md, "Agent ports".
 /// </summary>
-public sealed class GuestCommand : IDataEvents
+public sealed class GuestCommand
 {
     private readonly Stream _port;
     private readonly PortNonce _nonce = PortNonce.New();
-    private readonly DataProtocol _data;
+    private readonly RemoteCommand _command = new(PortProtocol.OldestVersion);
     private readonly byte[] _given = new byte[PortMark.NonceSize];
-    private readonly List<(MessageType Stream, byte[] Bytes)> _received = [];
     private MarkScanner _marks;
     private int _givenLength = -1;
     private bool _isAnswered;
-    private int? _exitCode;
 
-    private GuestCommand(Stream port)
-    {
-        _port = port;
-        _data = new DataProtocol(this, isService: false);
-    }
+    private GuestCommand(Stream port) => _port = port;
 
     /// <summary>
     /// Runs it to its end and gives its exit code. <paramref name="input"/> is its standard input; <paramref name="output"/> takes what it writes, and no bytes at the end of a stream.
@@ -32,28 +26,9 @@ public sealed class GuestCommand : IDataEvents
         Stream port, string command, Stream input, Func<MessageType, ReadOnlyMemory<byte>, CancellationToken, ValueTask> output, TimeSpan deadline, TimeProvider clock, CancellationToken cancellation)
     {
         var run = new GuestCommand(port);
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await port.WriteAsync(run.Opening(command), cancellation);
         await run.AnsweredAsync(deadline, clock, cancellation);
-        var feeding = run.FeedAsync(input, over.Token);
-        try
-        {
-            while (run._exitCode is null)
-            {
-                await run.DeliverAsync(output, cancellation);
-                if (run._exitCode is null)
-                {
-                    await run.ReceiveAsync(cancellation);
-                }
-            }
-            await run.DeliverAsync(output, cancellation);
-            return run._exitCode.Value;
-        }
-        finally
-        {
-            await over.CancelAsync();
-            await feeding;
-        }
+        return await run._command.RunAsync(port, input, (int)MessageHeader.MaxDataLength, output, run.ReceiveAsync, cancellation);
     }
 
     /// <summary>
@@ -77,20 +52,6 @@ public sealed class GuestCommand : IDataEvents
             last[^1] = one[0];
         }
     }
-
-    void IDataEvents.Greeted(int version)
-    {
-        if (version < PortProtocol.OldestVersion)
-        {
-            throw new QrexecProtocolException($"version {version} on a port");
-        }
-    }
-
-    void IDataEvents.Received(MessageType stream, ReadOnlySpan<byte> bytes) => _received.Add((stream, bytes.ToArray()));
-
-    void IDataEvents.Ended(MessageType stream) => _received.Add((stream, []));
-
-    void IDataEvents.Exited(int code) => _exitCode = code;
 
     private ReadOnlyMemory<byte> Opening(string command)
     {
@@ -137,7 +98,7 @@ public sealed class GuestCommand : IDataEvents
         while (_marks.Find(block) is var end and >= 0)
         {
             Take(block[..Math.Max(0, end - PortMark.Size)]);
-            if (_isAnswered && _exitCode is null)
+            if (_isAnswered && _command.ExitCode is null)
             {
                 throw new IOException("the agent in the guest began anew");
             }
@@ -162,45 +123,9 @@ public sealed class GuestCommand : IDataEvents
                 _givenLength = -1;
             }
         }
-        if (_isAnswered && _exitCode is null)
+        if (_isAnswered && _command.ExitCode is null)
         {
-            _data.Feed(bytes);
-        }
-    }
-
-    private async Task DeliverAsync(Func<MessageType, ReadOnlyMemory<byte>, CancellationToken, ValueTask> output, CancellationToken cancellation)
-    {
-        foreach (var (stream, bytes) in _received)
-        {
-            await output(stream, bytes, cancellation);
-        }
-        _received.Clear();
-    }
-
-    /// <summary>Its input until the end of it or of the command.</summary>
-    private async Task FeedAsync(Stream input, CancellationToken over)
-    {
-        var message = new ArrayBufferWriter<byte>();
-        var block = new byte[32 * 1024];
-        try
-        {
-            int read;
-            do
-            {
-                read = await input.ReadAsync(block, over);
-                message.ResetWrittenCount();
-                DataWriter.Write(message, MessageType.DataStdin, block.AsSpan(0, read), (int)MessageHeader.MaxDataLength);
-                if (read == 0)
-                {
-                    DataWriter.WriteEnd(message, MessageType.DataStdin);
-                }
-                await _port.WriteAsync(message.WrittenMemory, over);
-            }
-            while (read > 0);
-        }
-        catch (Exception error) when (error is OperationCanceledException or IOException or ObjectDisposedException)
-        {
-            // The command has ended, or the reading side tells what happened.
+            _command.Feed(bytes);
         }
     }
 }

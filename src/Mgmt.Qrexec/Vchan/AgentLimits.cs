@@ -7,6 +7,8 @@ public sealed record AgentLimits
     public TimeSpan Hello { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>For a caller to listen on the data channel that it was told.</summary>
     public TimeSpan Dial { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>For an agent that was asked for a command to connect to its data channel.</summary>
+    public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(60);
     /// <summary>For a peer to take what was written to it.</summary>
     public TimeSpan Write { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>For a peer to close after the exit code.</summary>

@@ -1,36 +1,42 @@
 using System.Buffers;
 using System.Net.Sockets;
+using Mgmt.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Qrexec;
 
 /// <summary>
-/// What qrexec-daemon is on Xen, for one guest: dials its agent's control channel, takes its calls, gives each a data channel. An agent that ends is dialled again.
+/// What qrexec-daemon is on Xen, for one guest: dials its agent's control channel, takes its calls, gives each a data channel, and asks it for commands of the host's. An agent that ends is
+/// dialled again. A channel that an earlier daemon left is gone on with: what it had asked and was not told is refused.
 /// SOURCE: qrexec protocol, versions 2 to 4.
 /// </summary>
 public sealed class AgentLink : IControlEvents
 {
     private readonly uint _domain;
     private readonly string _name;
-    private readonly IGuestDialer _dialer;
+    private readonly VchanDirectory _directory;
     private readonly IGuestCallHandler _handler;
     private readonly AgentLimits _limits;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
+    private readonly IKeptControl? _kept;
     private readonly Lock _gate = new();
-    // Under the gate. Ports outlive the control channel: a data channel may.
-    private readonly DataPorts _ports = new();
-    private readonly Queue<TriggerService> _called = new();
+    // Under the gate.
     private readonly HashSet<Task> _serving = [];
-    private PortOutput? _output;
+    private readonly HashSet<CallIdent> _unanswered = [];
+    private ReadOnlyMemory<byte> _unfinished;
+    private TaskCompletionSource _greeted = NewSignal();
+    // The loop's own, but for the output.
+    private readonly Queue<TriggerService> _called = new();
+    private volatile PortOutput? _output;
     private int _version;
-    private long _connection;
+    private CancellationToken _stopping;
 
-    /// <summary>The guest of that domain number, called <paramref name="name"/> in logs.</summary>
-    public AgentLink(uint domain, string name, IGuestDialer dialer, IGuestCallHandler handler, AgentLimits limits, TimeProvider clock, ILogger log) =>
-        (_domain, _name, _dialer, _handler, _limits, _clock, _log) = (domain, name, dialer, handler, limits, clock, log);
+    /// <summary>The guest of that domain number, called <paramref name="name"/> in logs; null <paramref name="kept"/>: its channel ends with the daemon.</summary>
+    public AgentLink(uint domain, string name, VchanDirectory directory, IGuestCallHandler handler, AgentLimits limits, TimeProvider clock, ILogger log, IKeptControl? kept = null) =>
+        (_domain, _name, _directory, _handler, _limits, _clock, _log, _kept) = (domain, name, directory, handler, limits, clock, log, kept);
 
-    internal IGuestDialer Dialer => _dialer;
+    internal VchanDirectory Directory => _directory;
 
     internal AgentLimits Limits => _limits;
 
@@ -38,18 +44,18 @@ public sealed class AgentLink : IControlEvents
 
     internal uint Domain => _domain;
 
-    /// <summary>Which connection to the agent this is: what an earlier one was asked is not answered to a later one.</summary>
-    internal long Connection => Interlocked.Read(ref _connection);
+    internal LinkPorts Ports { get; } = new();
 
     /// <summary>Serves until the token ends, then waits for the calls under way.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
+        _stopping = stopping;
         while (!stopping.IsCancellationRequested)
         {
             try
             {
-                await using var stream = await _dialer.DialAsync(_domain, DataPorts.Control, stopping);
-                await ServeAsync(stream, stopping);
+                await using var stream = TakeLeft(out var left) ?? Keep(await _directory.DialAsync(_domain, DataPorts.Control, stopping));
+                await ServeAsync(stream, left, stopping);
             }
             catch (QrexecProtocolException error)
             {
@@ -63,10 +69,35 @@ public sealed class AgentLink : IControlEvents
             {
                 Log.ChannelFailed(_log, _name, error);
             }
-            Interlocked.Increment(ref _connection);
+            if (stopping.IsCancellationRequested)
+            {
+                break;
+            }
+            Lost();
             await Task.WhenAny(Task.Delay(_limits.Pause, _clock, stopping));
         }
-        await Task.WhenAll(_serving);
+        await Task.WhenAll(Serving());
+    }
+
+    /// <summary>Waits for an agent that has said HELLO.</summary>
+    public Task GreetedAsync(CancellationToken cancellation)
+    {
+        lock (_gate)
+        {
+            return _greeted.Task.WaitAsync(cancellation);
+        }
+    }
+
+    /// <summary>
+    /// A command for the agent that is there now; dispose it. <paramref name="isJustStarted"/>: its exit code is 0, and comes at once. ERRORS: MgmtBusyError when there is no port for it;
+    /// ProtocolError for a command that no agent can read.
+    /// </summary>
+    public VchanCommand Open(string command, bool isJustStarted)
+    {
+        VchanCommand.Check(command);
+        return Ports.Take(isCommand: true) is { } use
+            ? new VchanCommand(this, use, isJustStarted ? MessageType.JustExec : MessageType.ExecCommandLine, command)
+            : throw new MgmtException(ErrorCode.MgmtBusyError, "%s has no data channel for another command", _name);
     }
 
     void IControlEvents.Greeted(int version) => _version = version;
@@ -77,38 +108,93 @@ public sealed class AgentLink : IControlEvents
     {
         if (domain == 0)
         {
-            Release(port);
+            Ports.Terminated(port);
         }
     }
 
-    /// <summary>Tells the guest, unless its agent is another one by now.</summary>
-    internal async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, long connection, CancellationToken cancellation) =>
-        _output is { } output && await output.WriteAsync(message, () => connection == Connection, cancellation);
+    /// <summary>
+    /// Tells the guest, unless its agent is another one by now. Whoever asked may go meanwhile: a message that is given up half-way would take the channel from all.
+    /// </summary>
+    internal async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, long connection, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        WriteDown();
+        return _output is { } output && await output.WriteAsync(message, () => connection == Ports.Connection, CancellationToken.None);
+    }
 
-    /// <summary>A port for a call; null when all are taken.</summary>
-    internal uint? TakePort()
+    /// <summary>
+    /// The answer to a call. That it was given is written down first: who is killed in between leaves one caller without an answer, and does not answer another one's call of the same ident.
+    /// </summary>
+    internal ValueTask<bool> AnswerAsync(CallIdent ident, ReadOnlyMemory<byte> answer, long connection, CancellationToken cancellation)
     {
         lock (_gate)
         {
-            return _ports.Take();
+            _unanswered.Remove(ident);
         }
+        return SendAsync(answer, connection, cancellation);
     }
 
-    internal void Release(uint port)
+    /// <summary>Something of a command that outlives it, and not the link.</summary>
+    internal void Follow(Func<CancellationToken, Task> rest)
     {
         lock (_gate)
         {
-            _ports.Release(port);
+            _serving.RemoveWhere(task => task.IsCompleted);
+            _serving.Add(Task.Run(() => rest(_stopping), CancellationToken.None));
         }
     }
 
-    private async Task ServeAsync(Stream stream, CancellationToken stopping)
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void Lost()
+    {
+        _output = null;
+        Ports.ConnectionEnded();
+        _kept?.Forget();
+        lock (_gate)
+        {
+            _unanswered.Clear();
+            _greeted = _greeted.Task.IsCompleted ? NewSignal() : _greeted;
+        }
+    }
+
+    private Task[] Serving()
+    {
+        lock (_gate)
+        {
+            return [.. _serving];
+        }
+    }
+
+    private async Task ServeAsync(Stream stream, LinkState? left, CancellationToken stopping)
+    {
+        var output = new PortOutput(stream, _limits.Write, _clock);
+        _called.Clear();
+        var block = new byte[8192];
+        var control = left is null ? await GreetAsync(stream, output, block, stopping) : new ControlProtocol(this, _version = left.Version, left.Unfinished.Span);
+        _output = output;
+        Ports.Restore(left?.Ports ?? []);
+        lock (_gate)
+        {
+            _greeted.TrySetResult();
+        }
+        foreach (var ident in left?.Unanswered ?? [])
+        {
+            var refusal = new ArrayBufferWriter<byte>(64);
+            ExecParameters.WriteRefused(refusal, ident);
+            await AnswerAsync(ident, refusal.WrittenMemory, Ports.Connection, stopping);
+        }
+        while (true)
+        {
+            Begin(control);
+            control.Feed((await ReadAsync(stream, block, stopping)).Span);
+        }
+    }
+
+    private async Task<ControlProtocol> GreetAsync(Stream stream, PortOutput output, byte[] block, CancellationToken stopping)
     {
         var control = new ControlProtocol(this);
         _version = 0;
-        _called.Clear();
-        _output = new PortOutput(stream, _limits.Write, _clock);
-        var block = new byte[8192];
         using var silent = new CancellationTokenSource(_limits.Hello, _clock);
         using var first = CancellationTokenSource.CreateLinkedTokenSource(silent.Token, stopping);
         while (_version == 0)
@@ -118,17 +204,49 @@ public sealed class AgentLink : IControlEvents
         // Its number, then ours: both orders are right, and this one tells nothing to a stranger.
         var hello = new ArrayBufferWriter<byte>();
         new Hello(Hello.Newest).Write(hello);
-        await _output.WriteAsync(hello.WrittenMemory, () => true, stopping);
-        while (true)
+        await output.WriteAsync(hello.WrittenMemory, () => true, stopping);
+        return control;
+    }
+
+    /// <summary>The channel of an earlier daemon; null when there is none that can be gone on with.</summary>
+    private Stream? TakeLeft(out LinkState? state)
+    {
+        state = null;
+        if (_kept?.Take() is not { } left)
         {
-            Begin(stopping);
-            control.Feed((await ReadAsync(stream, block, stopping)).Span);
+            return null;
+        }
+        state = LinkState.TryRead(left.State.Span);
+        if (state is null)
+        {
+            left.Control.Dispose();
+            return null;
+        }
+        return left.Control;
+    }
+
+    private Stream Keep(Stream control) => _kept?.Keep(control) ?? control;
+
+    private void WriteDown()
+    {
+        if (_kept is null)
+        {
+            return;
+        }
+        lock (_gate)
+        {
+            _kept.Write(new LinkState(_version, Ports.Taken(), _unanswered, _unfinished).ToBytes());
         }
     }
 
-    private void Begin(CancellationToken stopping)
+    private void Begin(ControlProtocol control)
     {
-        _serving.RemoveWhere(task => task.IsCompleted);
+        lock (_gate)
+        {
+            _unanswered.UnionWith(_called.Where(call => call.Ident is not null).Select(call => call.Ident!.Value));
+            _unfinished = control.Unfinished();
+        }
+        WriteDown();
         while (_called.TryDequeue(out var request))
         {
             if (request.Ident is null)
@@ -137,8 +255,8 @@ public sealed class AgentLink : IControlEvents
                 Log.Broken(_log, _name, "a call without an ident");
                 continue;
             }
-            var call = new VchanCall(this, request, Connection);
-            _serving.Add(Task.Run(() => ServeAsync(call, stopping), CancellationToken.None));
+            var call = new VchanCall(this, request, Ports.Connection);
+            Follow(token => ServeAsync(call, token));
         }
     }
 

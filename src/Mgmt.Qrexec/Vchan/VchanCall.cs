@@ -13,6 +13,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
     private readonly long _connection;
     private readonly Pipe _input;
     private readonly CancellationTokenSource _gone = new();
+    private PortUse? _use;
     private Stream? _stream;
     private PortOutput? _output;
     private Task _reading = Task.CompletedTask;
@@ -30,7 +31,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
 
     public override TriggerService Request { get; }
 
-    public override string Transport => _link.Dialer.Transport;
+    public override string Transport => "vchan-socket";
 
     public override PipeReader Input => _input.Reader;
 
@@ -38,22 +39,23 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
 
     private CallIdent Ident => Request.Ident!.Value;
 
-    public override async ValueTask RefuseAsync(CancellationToken cancellation) => await TellAsync(Bytes(output => ExecParameters.WriteRefused(output, Ident)), cancellation);
+    public override async ValueTask RefuseAsync(CancellationToken cancellation) => await AnswerAsync(Bytes(output => ExecParameters.WriteRefused(output, Ident)), cancellation);
 
     public override async ValueTask AcceptAsync(CancellationToken cancellation)
     {
-        if (_link.TakePort() is not { } port)
+        if (_link.Ports.Take(isCommand: false) is not { } use)
         {
             await RefuseAsync(cancellation);
             throw new OperationCanceledException("all data channels of the guest are taken");
         }
+        _use = use;
         // Once, and never a refusal after it: the agent uses the same ident for its next call.
-        await TellAsync(Bytes(output => ExecParameters.WriteConnect(output, 0, port, Ident)), cancellation);
+        await AnswerAsync(Bytes(output => ExecParameters.WriteConnect(output, 0, use.Port, Ident)), cancellation);
         using var late = new CancellationTokenSource(_link.Limits.Dial, _link.Clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
-        _stream = await _link.Dialer.DialAsync(_link.Domain, port, either.Token);
+        _stream = await _link.Directory.DialAsync(_link.Domain, use.Port, either.Token);
         _output = new PortOutput(_stream, _link.Limits.Write, _link.Clock);
-        await GreetAsync(new DataProtocol(this, isService: true), port, cancellation);
+        await GreetAsync(new DataProtocol(this, isService: true), cancellation);
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
@@ -114,9 +116,13 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
             await stream.DisposeAsync();
             await _reading;
         }
+        if (_use is { } use)
+        {
+            _link.Ports.Ended(use);
+        }
     }
 
-    private async Task GreetAsync(DataProtocol data, uint port, CancellationToken cancellation)
+    private async Task GreetAsync(DataProtocol data, CancellationToken cancellation)
     {
         var block = new byte[64 * 1024];
         using var silent = new CancellationTokenSource(_link.Limits.Hello, _link.Clock);
@@ -132,7 +138,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         {
             throw new OperationCanceledException(error.Message, error);
         }
-        _reading = Task.Run(() => ReadAsync(data, block, port), CancellationToken.None);
+        _reading = Task.Run(() => ReadAsync(data, block), CancellationToken.None);
         await SendAsync(to =>
         {
             new Hello(Hello.Newest).Write(to);
@@ -144,7 +150,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
     }
 
     /// <summary>Reads until the guest closes; what nobody wants any more is thrown away.</summary>
-    private async Task ReadAsync(DataProtocol data, byte[] block, uint port)
+    private async Task ReadAsync(DataProtocol data, byte[] block)
     {
         try
         {
@@ -167,11 +173,6 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         {
             _gone.Cancel();
         }
-        if (_connection != _link.Connection)
-        {
-            // The agent that knew of this channel will not say that it is free.
-            _link.Release(port);
-        }
     }
 
     private async Task FeedAsync(DataProtocol data, byte[] block, CancellationToken cancellation)
@@ -180,11 +181,11 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         data.Feed(read > 0 ? block.AsSpan(0, read) : throw new IOException("the caller closed its channel"));
     }
 
-    private async ValueTask TellAsync(ReadOnlyMemory<byte> message, CancellationToken cancellation)
+    private async ValueTask AnswerAsync(ReadOnlyMemory<byte> answer, CancellationToken cancellation)
     {
         try
         {
-            if (await _link.SendAsync(message, _connection, cancellation))
+            if (await _link.AnswerAsync(Ident, answer, _connection, cancellation))
             {
                 return;
             }

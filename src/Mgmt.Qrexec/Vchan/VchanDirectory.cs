@@ -7,7 +7,7 @@ namespace Mgmt.Qrexec;
 /// A directory of sockets as libvchan-socket makes them: <c>vchan.SERVER.CLIENT.PORT.sock</c>, a plain stream each, whose server takes one connection ever. So nobody looks by connecting
 /// whether there is one, and a file that refuses is one of yesterday. SOURCE: qubes-core-vchan-socket 4.1.
 /// </summary>
-public sealed class VchanDirectory : IGuestDialer, IDisposable
+public sealed class VchanDirectory : IDisposable
 {
     private const uint Host = 0;
     private const int MaxPath = 107;
@@ -23,7 +23,7 @@ public sealed class VchanDirectory : IGuestDialer, IDisposable
     public VchanDirectory(string path, TimeProvider clock)
     {
         (_path, _clock) = (path, clock);
-        if (PathOf(uint.MaxValue, uint.MaxValue).Length > MaxPath)
+        if (PathOf(uint.MaxValue, uint.MaxValue, uint.MaxValue).Length > MaxPath)
         {
             throw new ArgumentException($"the path of a directory of vchan sockets is too long: {path}", nameof(path));
         }
@@ -33,16 +33,15 @@ public sealed class VchanDirectory : IGuestDialer, IDisposable
         _watcher.EnableRaisingEvents = true;
     }
 
-    /// <inheritdoc/>
-    public string Transport => "vchan-socket";
-
-    /// <inheritdoc/>
+    /// <summary>
+    /// Connects to a port on which a guest listens, and waits for it to listen until the token ends. ERRORS: OperationCanceledException.
+    /// </summary>
     public async Task<Stream> DialAsync(uint domain, uint port, CancellationToken cancellation)
     {
         for (var pause = ShortestPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             var changed = Volatile.Read(ref _changed).Task;
-            if (await TryAsync(PathOf(domain, port), cancellation) is { } stream)
+            if (await TryAsync(PathOf(domain, Host, port), cancellation) is { } stream)
             {
                 return stream;
             }
@@ -55,6 +54,9 @@ public sealed class VchanDirectory : IGuestDialer, IDisposable
             cancellation.ThrowIfCancellationRequested();
         }
     }
+
+    /// <summary>Listens on a port for a guest to connect. ERRORS: IOException.</summary>
+    internal VchanListener Listen(uint domain, uint port) => new(PathOf(Host, domain, port));
 
     /// <inheritdoc/>
     public void Dispose() => _watcher.Dispose();
@@ -82,5 +84,5 @@ public sealed class VchanDirectory : IGuestDialer, IDisposable
         }
     }
 
-    private string PathOf(uint domain, uint port) => Path.Combine(_path, string.Create(CultureInfo.InvariantCulture, $"vchan.{domain}.{Host}.{port}.sock"));
+    private string PathOf(uint server, uint client, uint port) => Path.Combine(_path, string.Create(CultureInfo.InvariantCulture, $"vchan.{server}.{client}.{port}.sock"));
 }

@@ -8,26 +8,13 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, VchanDirectory? vchan, DescriptorStore descriptors, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, AgentLinks? agents, DescriptorStore descriptors, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
     private static readonly TimeSpan DrainDeadline = TimeSpan.FromSeconds(10);
     private readonly ConcurrentDictionary<VmSession, Task> _serving = new();
     private readonly ILogger<GuestServer> _log = logs.CreateLogger<GuestServer>();
-
-    /// <summary>The directory of vchan sockets; null when there is to be none. ERRORS: MgmtUnavailableError with a sentence.</summary>
-    internal static VchanDirectory? OpenVchan(DaemonSettings settings, TimeProvider clock)
-    {
-        try
-        {
-            return settings.VchanDirectory is { } path ? new VchanDirectory(path, clock) : null;
-        }
-        catch (ArgumentException error)
-        {
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "vchan-dir: %s", error.Message);
-        }
-    }
 
     /// <summary>Serves until the token ends; then the calls under way have a while to end. Begin before the first VM is adopted.</summary>
     internal async Task RunAsync(CancellationToken stopping)
@@ -60,11 +47,13 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
             if (store.Current.Find(session.Name) is { } vm)
             {
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-                var serving = Task.WhenAll(Channels(session, vm, over.Token));
+                var kept = new KeptControl(session.Vm.Run, descriptors);
+                var serving = Task.WhenAll(Channels(session, vm, kept, over.Token));
                 await Task.WhenAny(serving, session.Vm.Exited);
                 if (session.Vm.Exited.IsCompleted)
                 {
                     await over.CancelAsync();
+                    kept.Forget();
                 }
                 await serving;
             }
@@ -80,7 +69,7 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
     }
 
     /// <summary>One set of limits for all channels of a VM.</summary>
-    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, CancellationToken over)
+    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, KeptControl kept, CancellationToken over)
     {
         var name = session.Name.Value;
         var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
@@ -89,9 +78,9 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         {
             yield return new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, descriptors), calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
         }
-        if (vchan is not null)
+        if (agents is not null)
         {
-            yield return new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>()).RunAsync(over);
+            yield return agents.Add(session, (uint)vm.Qid, calls, kept).RunAsync(over);
         }
     }
 }

@@ -84,7 +84,7 @@ internal sealed class ServiceCalls(
         {
             var target = made?.Name ?? call.Target;
             call.Active.GoesTo(target.Value);
-            route.Guest = await guests.OpenAsync(target, call.Vm.Value, $"{call.Allow.User ?? "DEFAULT"}:QUBESRPC {call.ServiceAtTarget} {source}", call.Allow.Autostart || made is not null, cancellation);
+            route.Guest = await guests.OpenAsync(target, call.Vm.Value, new(call.Allow.User, $"QUBESRPC {call.ServiceAtTarget} {source}"), call.Allow.Autostart || made is not null, cancellation);
             return route;
         }
         catch

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Daemon;
 
@@ -17,6 +18,7 @@ internal static partial class Native
     internal const int WouldBlock = 11; // EAGAIN
     internal const int ConnectionAborted = 103; // ECONNABORTED
     private const int SetDescriptorFlags = 2; // F_SETFD
+    private const uint CloseMemoryFileOnExec = 1; // MFD_CLOEXEC
     private const nint CloseOnExec = 1; // FD_CLOEXEC
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
@@ -30,6 +32,16 @@ internal static partial class Native
 
     [LibraryImport("libc", EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Chown(string path, uint uid, uint gid);
+
+    /// <summary>A file in memory that has no name but in /proc; null when the kernel gives none.</summary>
+    internal static SafeFileHandle? MakeMemoryFile(string name)
+    {
+        var descriptor = MemoryFile(name, CloseMemoryFileOnExec);
+        return descriptor < 0 ? null : new(descriptor, ownsHandle: true);
+    }
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MemoryFile(string name, uint flags);
 
     /// <summary>Keeps a descriptor out of the processes that are started. Not 0: there is no such descriptor.</summary>
     internal static int SetCloseOnExec(int descriptor) => Fcntl(descriptor, SetDescriptorFlags, CloseOnExec);
