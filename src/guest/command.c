@@ -1,11 +1,9 @@
 /* What the host asks for: a command of a user's, or a service of /etc/qubes-rpc. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -113,8 +111,6 @@ static void set_environment(const struct user *user, const struct service *servi
 
 static _Noreturn void become(const struct user *user, const char *command, const struct service *service, const char *path)
 {
-    /* A session of its own: what it leaves behind ends with it. */
-    setsid();
     signal(SIGPIPE, SIG_DFL);
     set_environment(user, service);
     if (user_become(user) < 0) {
@@ -133,41 +129,13 @@ static _Noreturn void become(const struct user *user, const char *command, const
     _exit(errno == ENOENT ? EXIT_NO_SERVICE : EXIT_FAILED);
 }
 
-/* Pairs for the three streams: [0] ours, [1] the child's. */
-static int make_pairs(int pairs[3][2])
-{
-    for (int i = 0; i < 3; i++)
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) < 0) {
-            while (i-- > 0) {
-                close(pairs[i][0]);
-                close(pairs[i][1]);
-            }
-            return -1;
-        }
-    return 0;
-}
-
 static int spawn(struct session *session, const struct user *user, const char *command, const struct service *service, const char *path)
 {
-    int pairs[3][2];
+    int made = session_fork(session);
 
-    if (make_pairs(pairs) < 0)
-        return EXIT_FAILED;
-    session->child = fork();
-    if (session->child == 0) {
-        int nothing = session->type == MSG_JUST_EXEC ? open("/dev/null", O_RDWR) : -1;
-        for (int i = 0; i < 3; i++)
-            dup2(nothing < 0 ? pairs[i][1] : nothing, i);
+    if (made == 0)
         become(user, command, service, path);
-    }
-    for (int i = 0; i < 3; i++) {
-        close(pairs[i][1]);
-        fcntl(pairs[i][0], F_SETFL, O_NONBLOCK);
-    }
-    session->child_in = pairs[0][0];
-    session->child_out = pairs[1][0];
-    session->child_err = pairs[2][0];
-    return session->child < 0 ? EXIT_FAILED : -1;
+    return made < 0 ? EXIT_FAILED : -1;
 }
 
 int command_start(struct session *session)
