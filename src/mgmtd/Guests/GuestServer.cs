@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, AgentLinks? agents, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, AgentLinks? agents, GuestVsock vsock, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
@@ -75,6 +75,10 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         if (session.Vm.Ports is { Count: > 0 } ports)
         {
             yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+        }
+        if (session.Vm.VsockCid is { } cid)
+        {
+            yield return vsock.ServeAsync(cid, name, calls, over);
         }
         if (agents is not null)
         {
