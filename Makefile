@@ -71,7 +71,7 @@ bench: build guest ## the benchmarks
 guest: ## the small guest that tests and the demo boot, into out/guest
 	@tests/guest/build-guest out/guest
 
-guest-deb: ## the programs of a guest as a Debian package, into out/guest-deb
+guest-deb: ## the programs of a guest as Debian packages, into out/guest-deb
 	@$(MAKE) -s -C src/guest OUT='$(CURDIR)/out/guest-programs'
 	@src/guest/make-deb out/guest-programs out/guest-deb "$$(sed -n 's|.*<Version>\(.*\)</Version>.*|\1|p' Directory.Build.props)"
 

@@ -47,6 +47,9 @@ internal static partial class Log
     [LoggerMessage(3020, LogLevel.Warning, "VM {Vm}: what stood behind a device in QEMU cannot be removed now")]
     public static partial void DeviceRemains(ILogger log, string vm, Exception error);
 
+    [LoggerMessage(3021, LogLevel.Warning, "VM {Vm}: started without vsock: {Reason}. Load the module vhost_vsock (modprobe vhost_vsock) and start it again")]
+    public static partial void NoVsock(ILogger log, string vm, string reason);
+
     [LoggerMessage(3011, LogLevel.Warning, "VM {Vm}: not adopted through its first control socket, trying the second")]
     public static partial void TryingRescue(ILogger log, string vm, Exception error);
 }

@@ -29,6 +29,7 @@ public sealed class QemuBackend : IVmBackend
             ["accelerator-reason"] = host.Reason,
             ["cpu-model"] = host.CpuModel,
             ["qemu-version"] = version,
+            ["vsock"] = !options.Vsock ? "off" : File.Exists(options.VsockDevice) ? "on" : $"there is no {options.VsockDevice}: VMs start without vsock until the module vhost_vsock is loaded (modprobe vhost_vsock)",
             ["sandbox"] = options.System ? "seccomp, uid per VM, no capabilities" : "seccomp",
         };
     }
@@ -92,7 +93,7 @@ public sealed class QemuBackend : IVmBackend
             await TidyAsync(name, monitor, cancellation);
             var owned = run.Machine.Length > 0 && await _registry.OwnsAsync(run.Machine, vm.Uuid, run.Pid, cancellation) == true;
             Log.Adopted(_log, name, run.Pid);
-            var parts = new QemuVmParts(name, run, owned ? [] : ["machined"], state, memory, Adopted: true, process, directory, monitor, Output: null);
+            var parts = new QemuVmParts(name, run, [.. owned ? (IEnumerable<string>)[] : ["machined"], .. QemuLauncher.VsockFaults(_options, directory)], state, memory, Adopted: true, process, directory, monitor, Output: null);
             return new QemuVm(parts, _options, _watcher, _time, _log);
         }
         catch (Exception e)

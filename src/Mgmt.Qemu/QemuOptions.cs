@@ -20,6 +20,10 @@ public sealed record QemuOptions
     public int GuestPorts { get; init; } = 8;
     /// <summary>Ports on which the host asks a guest to run something, 0 to 8.</summary>
     public int GuestAgentPorts { get; init; } = 2;
+    /// <summary>Whether a guest can call over vsock too. SOURCE: docs/guest-channels.md.</summary>
+    public bool Vsock { get; init; }
+    /// <summary>The kernel's device for that; without it VMs start without vsock, and are marked <c>vsock</c>.</summary>
+    public string VsockDevice { get; init; } = "/dev/vhost-vsock";
     /// <summary>MiB of translated code a VM keeps under TCG.</summary>
     public int TcgCacheMiB { get; init; } = 64;
     /// <summary>Bytes a second that a snapshot of a running VM copies at most; 0 is no limit.</summary>
@@ -40,4 +44,7 @@ public sealed record QemuOptions
     public TimeSpan KillTimeout { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>For the few bytes of guest code that show whether KVM works.</summary>
     public TimeSpan ProbeTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The CID of a VM: as unique on this host as the uid of the same number, and far above those that others begin to count from.</summary>
+    internal uint VsockCid(int qid) => (uint)(UidBase + qid);
 }

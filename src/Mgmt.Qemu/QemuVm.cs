@@ -61,6 +61,7 @@ internal sealed partial class QemuVm : IRunningVm
         _ended = watcher.Watch(parts.Process);
         _copies = new DiskCopies(parts.Name, () => new DiskCommands(_monitor, options.CommandTimeout), _ended, options.CommandTimeout, options.CopyBytesPerSecond, time, log);
         _console = new SerialConsole(() => _monitor, options.CommandTimeout);
+        VsockCid = parts.Directory.VsockCid;
         _ports = new QemuPorts(parts.Directory, () => _monitor, options.CommandTimeout);
         _devices = new QemuDeviceSlots(parts.Name, () => _monitor, options, device => Signal(new VmSignal.DeviceGone(device)), time, log);
         _follow = FollowAsync();
@@ -81,6 +82,9 @@ internal sealed partial class QemuVm : IRunningVm
 
     /// <inheritdoc/>
     public IGuestPorts? Ports => _ports;
+
+    /// <inheritdoc/>
+    public uint? VsockCid { get; }
 
     /// <inheritdoc/>
     public ChannelReader<VmSignal> Signals => _signals.Reader;

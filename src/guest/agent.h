@@ -1,4 +1,4 @@
-/* mgmt-agent: runs what the host asks for in this guest. */
+/* What the host asks for in this guest: mgmt-agent runs it, mgmt-vchan-bridge has another agent run it. */
 #ifndef MGMT_AGENT_H
 #define MGMT_AGENT_H
 
@@ -53,6 +53,15 @@ struct session {
 };
 
 extern const struct incoming_handler session_handler;
+
+/* Whether there is a port number i. */
+bool worker_has_port(unsigned i);
+
+/* Serves a port, in a process of its own. */
+_Noreturn void worker_run(unsigned i);
+
+/* Makes a process, connected by child_in, child_out and child_err. 0: this is it, in a session of its own, and its 0, 1 and 2 are the streams; 1: this is the old one; -1: there is none. */
+int session_fork(struct session *session);
 
 /* Starts what session->command says, connected by child_in, child_out and child_err. An exit code when it cannot, or -1. */
 int command_start(struct session *session);

@@ -1,18 +1,22 @@
-/* Opening a port is the lock: the second open fails with EBUSY. */
+/* Opening a port is the lock: the second open fails with EBUSY. Where there is vsock, a stream to the host will do for a port. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/vm_sockets.h>
 
 #include "client.h"
 
 #define DIRECTORY "/dev/virtio-ports"
 #define NAME "org.mgmt.qrexec"
 
-enum { FIRST_PAUSE_MS = 4, LONGEST_PAUSE_MS = 500, SAY_AFTER_MS = 2000, GIVE_UP_MS = 120000 };
+enum { HOST_PORT = 512, FIRST_PAUSE_MS = 4, LONGEST_PAUSE_MS = 500, SAY_AFTER_MS = 2000, GIVE_UP_MS = 120000 };
 
 /* Nobody at the other end, or the daemon has just gone. */
 static bool has_host(int port)
@@ -20,6 +24,25 @@ static bool has_host(int port)
     struct pollfd state = { .fd = port, .events = POLLIN };
 
     return poll(&state, 1, 0) >= 0 && !(state.revents & POLLHUP);
+}
+
+static bool has_vsock(void)
+{
+    return access("/dev/vsock", F_OK) == 0;
+}
+
+/* A stream to the host; -1: it does not listen, or is not reached that way. */
+static int try_vsock(void)
+{
+    struct sockaddr_vm host = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = HOST_PORT };
+    int fd = has_vsock() ? socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+
+    /* A host that does not answer is waited for two seconds by the kernel. */
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&host, sizeof host) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 /* The first port that opens and has a host; -1: none now. *busy: at least one is in use. */
@@ -34,7 +57,7 @@ static int try_ports(bool *busy)
             close(port);
         } else if (errno == EBUSY) {
             *busy = true;
-        } else if (errno == ENOENT && i > 0) {
+        } else if (errno == ENOENT && (i > 0 || has_vsock())) {
             return -1;
         } else if (errno != EINTR) {
             fprintf(stderr, "qrexec-client-vm: %s/%s.%u: %s\n", DIRECTORY, NAME, i, strerror(errno));
@@ -52,7 +75,7 @@ int choose_port(void)
     for (;;) {
         bool busy;
         int port = try_ports(&busy);
-        if (port >= 0)
+        if (port >= 0 || (port = try_vsock()) >= 0)
             return port;
         int64_t waited = now_ms() - began;
         const char *why = busy ? "all channels to the host are in use" : "the host does not answer";

@@ -1,79 +1,22 @@
-/* What the host asks for: a command of a user's, or a service of /etc/qubes-rpc. */
+/* What the host asks for: a command of a user's, or a service. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
+#include "service.h"
 
 #define SERVICE_WORD "QUBESRPC "
 #define NOGUI_WORD "nogui:"
 #define DEFAULT_USER "DEFAULT"
-
-enum { MAX_NAME = 255 };
+#define SESSION_SERVICE "qubes.WaitForSession"
 
 extern char **environ;
-
-static const char *const directories[] = { "/run/qubes-rpc", "/usr/local/etc/qubes-rpc", "/etc/qubes-rpc" };
-
-/* SERVICE[+ARGUMENT] SOURCE, cut into its parts. */
-struct service {
-    char *full;     /* with + and argument */
-    char *name;
-    char *argument; /* may be empty */
-    char *source;
-};
-
-/* The file of a name in the directories: 0, EXIT_NO_SERVICE or EXIT_FAILED. */
-static int find_file(const char *name, char path[4096])
-{
-    struct stat kind;
-
-    if (strlen(name) > MAX_NAME || strchr(name, '/'))
-        return EXIT_NO_SERVICE;
-    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
-        snprintf(path, 4096, "%s/%s", directories[i], name);
-        if (lstat(path, &kind) == 0)
-            return stat(path, &kind) == 0 && S_ISREG(kind.st_mode) ? 0 : EXIT_FAILED;
-        if (errno != ENOENT && errno != ENOTDIR)
-            return EXIT_FAILED;
-    }
-    return EXIT_NO_SERVICE;
-}
-
-static int find_service(const struct service *service, char path[4096])
-{
-    int code = find_file(service->full, path);
-
-    return code == EXIT_NO_SERVICE ? find_file(service->name, path) : code;
-}
-
-/* Parts of TEXT, which is changed; -1 when it has not these parts. */
-static int parse_service(char *text, struct service *service)
-{
-    char *space = strchr(text, ' ');
-    static char full[MAX_COMMAND + 2], name[MAX_COMMAND + 1];
-
-    if (!space || space == text)
-        return -1;
-    *space = '\0';
-    service->source = space + 1;
-    service->source[strcspn(service->source, " ")] = '\0';
-    char *plus = strchr(text, '+');
-    size_t length = plus ? (size_t)(plus - text) : strlen(text);
-    memcpy(name, text, length);
-    name[length] = '\0';
-    snprintf(full, sizeof full, "%s%s", text, plus ? "" : "+");
-    service->full = full;
-    service->name = name;
-    service->argument = strchr(full, '+') + 1;
-    return length > 0 ? 0 : -1;
-}
 
 static void clear_environment(void)
 {
@@ -111,10 +54,8 @@ static void set_environment(const struct user *user, const struct service *servi
     }
 }
 
-static _Noreturn void become(const struct user *user, const char *command, const struct service *service, const char *path)
+static _Noreturn void become(const struct user *user, const char *command, const struct service *service)
 {
-    /* A session of its own: what it leaves behind ends with it. */
-    setsid();
     signal(SIGPIPE, SIG_DFL);
     set_environment(user, service);
     if (user_become(user) < 0) {
@@ -124,71 +65,86 @@ static _Noreturn void become(const struct user *user, const char *command, const
     if (chdir(user->home) < 0 && chdir("/") < 0)
         _exit(EXIT_FAILED);
     if (service && *service->argument)
-        execl(path, path, service->argument, (char *)NULL);
+        execl(service->path, service->path, service->argument, (char *)NULL);
     else if (service)
-        execl(path, path, (char *)NULL);
+        execl(service->path, service->path, (char *)NULL);
     else
         execl(user->shell, user->shell, "-c", command, (char *)NULL);
-    fprintf(stderr, "mgmt-agent: %s: %s\n", service ? path : user->shell, strerror(errno));
+    fprintf(stderr, "mgmt-agent: %s: %s\n", service ? service->path : user->shell, strerror(errno));
     _exit(errno == ENOENT ? EXIT_NO_SERVICE : EXIT_FAILED);
 }
 
-/* Pairs for the three streams: [0] ours, [1] the child's. */
-static int make_pairs(int pairs[3][2])
+/* Where the guest has a service that waits for a user's session, it is run before: as the agent, and told the user. */
+static void wait_for_session(const struct user *user)
 {
-    for (int i = 0; i < 3; i++)
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) < 0) {
-            while (i-- > 0) {
-                close(pairs[i][0]);
-                close(pairs[i][1]);
-            }
-            return -1;
-        }
-    return 0;
+    char path[PATH_SIZE];
+    int words[2];
+
+    if (find_in(service_directories, SESSION_SERVICE, path) != 0 || pipe(words) < 0)
+        return;
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(words[0], STDIN_FILENO);
+        close(words[0]);
+        close(words[1]);
+        dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
+        execl(path, path, (char *)NULL);
+        _exit(EXIT_NO_SERVICE);
+    }
+    close(words[0]);
+    dprintf(words[1], "%s\n", user->name);
+    close(words[1]);
+    if (child > 0)
+        waitpid(child, NULL, 0);
 }
 
-static int spawn(struct session *session, const struct user *user, const char *command, const struct service *service, const char *path)
+static int find_user(const char *name, struct user *user)
 {
-    int pairs[3][2];
+    if (strcmp(name, DEFAULT_USER) == 0)
+        return user_find("user", user) < 0 ? user_find("root", user) : 0;
+    return user_find(name, user);
+}
 
-    if (make_pairs(pairs) < 0)
+static int start_service(struct session *session, const char *user_name, char *text, bool has_session)
+{
+    static struct service service;
+    struct user user;
+    int code;
+
+    if (service_parse(text, &service) < 0)
         return EXIT_FAILED;
-    session->child = fork();
-    if (session->child == 0) {
-        int nothing = session->type == MSG_JUST_EXEC ? open("/dev/null", O_RDWR) : -1;
-        for (int i = 0; i < 3; i++)
-            dup2(nothing < 0 ? pairs[i][1] : nothing, i);
-        become(user, command, service, path);
-    }
-    for (int i = 0; i < 3; i++) {
-        close(pairs[i][1]);
-        fcntl(pairs[i][0], F_SETFL, O_NONBLOCK);
-    }
-    session->child_in = pairs[0][0];
-    session->child_out = pairs[1][0];
-    session->child_err = pairs[2][0];
-    return session->child < 0 ? EXIT_FAILED : -1;
+    if ((code = service_find(&service)) != 0)
+        return code;
+    if (find_user(*service.config.force_user ? service.config.force_user : user_name, &user) < 0)
+        return *service.config.force_user ? EXIT_REFUSED : EXIT_FAILED;
+    int made = session_fork(session);
+    if (made != 0)
+        return made < 0 ? EXIT_FAILED : -1;
+    if (service.config.wait_for_session && has_session)
+        wait_for_session(&user);
+    if (service.is_socket)
+        socket_run(&service);
+    become(&user, NULL, &service);
 }
 
 int command_start(struct session *session)
 {
     char *colon = strchr(session->command, ':');
     char *command = colon ? colon + 1 : NULL;
-    char path[4096];
-    struct service service;
     struct user user;
 
     if (!colon)
         return EXIT_FAILED;
     *colon = '\0';
-    if (strncmp(command, NOGUI_WORD, strlen(NOGUI_WORD)) == 0)
+    bool has_session = strncmp(command, NOGUI_WORD, strlen(NOGUI_WORD)) != 0;
+    if (!has_session)
         command += strlen(NOGUI_WORD);
-    if (strcmp(session->command, DEFAULT_USER) == 0 ? user_find("user", &user) < 0 && user_find("root", &user) < 0 : user_find(session->command, &user) < 0)
+    if (strncmp(command, SERVICE_WORD, strlen(SERVICE_WORD)) == 0)
+        return start_service(session, session->command, command + strlen(SERVICE_WORD), has_session);
+    if (find_user(session->command, &user) < 0)
         return EXIT_FAILED;
-    if (strncmp(command, SERVICE_WORD, strlen(SERVICE_WORD)) != 0)
-        return spawn(session, &user, command, NULL, NULL);
-    if (parse_service(command + strlen(SERVICE_WORD), &service) < 0)
-        return EXIT_FAILED;
-    int code = find_service(&service, path);
-    return code != 0 ? code : spawn(session, &user, command, &service, path);
+    int made = session_fork(session);
+    if (made == 0)
+        become(&user, command, NULL);
+    return made < 0 ? EXIT_FAILED : -1;
 }

@@ -35,6 +35,9 @@ internal static partial class Log
     [LoggerMessage(EventId = 116, Level = LogLevel.Warning, Message = "guest {Vm}: service {Service} could not be carried out: {Reason}")]
     internal static partial void ServiceFailed(ILogger log, string vm, string service, string reason);
 
+    [LoggerMessage(EventId = 117, Level = LogLevel.Warning, Message = "guests cannot call over vsock: {Reason}")]
+    internal static partial void NoVsock(ILogger log, string reason);
+
     [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "serves {Service} for qrexec on {Path}")]
     internal static partial void ServingQrexec(ILogger log, string service, string path);
 

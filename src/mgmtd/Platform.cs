@@ -20,7 +20,7 @@ internal sealed record Platform(IVmBackend Backend, IMachineRegistry Machines, I
         // A session has no right to make machines: the registry stays off and nothing waits for it.
         var machines = new MachinedRegistry(new MachinedOptions { Enabled = settings.Machined && !settings.IsSession }, clock, logs.CreateLogger<MachinedRegistry>());
         machines.Start();
-        var options = new QemuOptions { Uri = settings.Backend, RunDirectory = settings.RunDirectory, System = !settings.IsSession, UidBase = settings.UidBase, GuestPorts = settings.GuestPorts, GuestAgentPorts = settings.GuestAgentPorts, DevicePorts = settings.DevicePorts, AudioBackend = settings.AudioBackend, CopyBytesPerSecond = (long)settings.SnapshotMiBPerSecond << 20 };
+        var options = new QemuOptions { Uri = settings.Backend, RunDirectory = settings.RunDirectory, System = !settings.IsSession, UidBase = settings.UidBase, GuestPorts = settings.GuestPorts, GuestAgentPorts = settings.GuestAgentPorts, Vsock = settings.GuestVsock, DevicePorts = settings.DevicePorts, AudioBackend = settings.AudioBackend, CopyBytesPerSecond = (long)settings.SnapshotMiBPerSecond << 20 };
         var backend = await QemuBackend.OpenAsync(options, machines, clock, logs, cancellation);
         IPoolDriver[] drivers =
         [

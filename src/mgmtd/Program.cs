@@ -82,8 +82,9 @@ try
     var owners = new MachineOwners(store, platform.HostMachines);
     var copies = new MachineCopies(platform.HostMachines, owners, new StagingArea(Path.Combine(settings.StateDirectory, "staging")), new CopyLimits(settings.MachineCopyBytes), clock);
     var repair = new MachinedRepair(services, platform.Machines, platform.HostMachines, logs.CreateLogger<MachinedRepair>());
+    using var vsock = GuestVsock.Open(settings, clock, logs);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements };
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements, Missing = vsock.Missing };
     ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
     var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables)]);
@@ -101,7 +102,7 @@ try
     var guestServices = new GuestServices(services.Sessions, store, starter, properties, agents, clock);
     var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
     var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, disposables, store, settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
-    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, agents, descriptors, settings, clock, logs);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, new(agents, vsock, descriptors), settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.
@@ -117,7 +118,7 @@ try
     using var ending = new CancellationTokenSource();
     var serving = Task.WhenAll(
         listener.RunAsync(lifetime.ApplicationStopping, ending.Token), qubesd.RunAsync(lifetime.ApplicationStopping, ending.Token), frontEnds.RunAsync(lifetime.ApplicationStopping),
-        guests.RunAsync(ending.Token));
+        guests.RunAsync(ending.Token), vsock.RunAsync(ending.Token));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
     var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());

@@ -21,6 +21,17 @@ public sealed class QemuCommandLineTests
     }
 
     [Test]
+    public void Vsock_has_a_number_of_the_vms_own_and_the_device_by_descriptor()
+    {
+        var options = Options("q") with { UidBase = 1000, Vsock = true };
+        var launch = NewLaunch();
+        var plan = QemuCommandLine.Build(launch, QemuHost.Tcg("x"), options);
+        Assert.That(string.Join(' ', plan.Arguments), Does.Contain($"-device vhost-vsock-pci,id=vsock,guest-cid={1000 + launch.Qid},vhostfd=13"));
+        Assert.That(plan.Files.Single(f => f.Kind == InheritedKind.Vsock).Number, Is.EqualTo(13));
+        Assert.That(string.Join(' ', QemuCommandLine.Build(launch, QemuHost.Tcg("x"), Options("q")).Arguments), Does.Not.Contain("vsock"));
+    }
+
+    [Test]
     public void An_AppVM_is_written_to_the_letter()
     {
         var launch = NewLaunch(

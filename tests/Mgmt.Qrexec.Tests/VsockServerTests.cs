@@ -46,7 +46,6 @@ public sealed class VsockServerTests
         await using var host = new Host(maxStreams: 2);
         var handler = new Handler();
         var registered = host.Server.Register(3, "one", handler);
-        Assert.Throws<ArgumentException>(() => host.Server.Register(3, "two", handler));
         using var peer = await host.ConnectAsync(3);
         await peer.SayAsync(PortPeer.Call);
         var call = await handler.NextAsync();
@@ -55,6 +54,24 @@ public sealed class VsockServerTests
         await peer.EndAsync();
         Assert.That(call.Gone.IsCancellationRequested);
         host.Server.Register(3, "two", handler).Dispose();
+    }
+
+    [Test]
+    public async Task A_cid_is_the_vm_that_had_it_last()
+    {
+        await using var host = new Host(maxStreams: 2);
+        var (one, two) = (new Handler(), new Handler());
+        var first = host.Server.Register(3, "one", one);
+        using var earlier = await host.ConnectAsync(3);
+        using var second = host.Server.Register(3, "two", two);
+        await earlier.EndAsync();
+        // Its end is noticed late, and is not the end of the second one.
+        first.Dispose();
+        using var peer = await host.ConnectAsync(3);
+        await peer.SayAsync(PortPeer.Call);
+        await two.NextAsync();
+        two.Done.SetResult();
+        Assert.That(one.Count, Is.Zero);
     }
 
     [Test]

@@ -56,6 +56,68 @@ public sealed class QemuGuestCommandTests
     }
 
     [Test]
+    public async Task A_socket_is_told_who_calls_and_then_what_the_caller_says()
+    {
+        await RunAsync("root:unix-service /run/qubes-rpc/test.Socket all; ln -s test.Socket /run/qubes-rpc/test.Bare; mkdir -p /run/qubes/rpc-config; echo 'skip-service-descriptor = true # as it is' >/run/qubes/rpc-config/test.Bare");
+        Assert.That(await RunAsync("user:QUBESRPC test.Socket+an-arg mail", "in"), Is.EqualTo((0, "got test.Socket+an-arg mail\0in", "")));
+        Assert.That(await RunAsync("user:QUBESRPC test.Socket mail"), Is.EqualTo((0, "got test.Socket+ mail\0", "")));
+        Assert.That(await RunAsync("user:QUBESRPC test.Bare mail", "in"), Is.EqualTo((0, "got in", "")));
+        await RunAsync("root:killall unix-service");
+        var (code, output, _) = await RunAsync("user:QUBESRPC test.Socket mail", "in");
+        Assert.That((code, output), Is.EqualTo((125, "")));
+    }
+
+    [Test]
+    public async Task A_socket_is_over_when_its_configuration_says_so()
+    {
+        await RunAsync("""
+            root:mkdir -p /run/qubes/rpc-config; cd /run/qubes-rpc; unix-service /run/qubes-rpc/test.Mute mute; unix-service /run/qubes-rpc/test.Half half; unix-service /run/qubes-rpc/test.Cat cat
+            ln -s test.Half test.Both
+            echo 'exit-on-client-eof=true' >/run/qubes/rpc-config/test.Mute; echo 'exit-on-service-eof=true' >/run/qubes/rpc-config/test.Half
+            """);
+        Assert.That(await RunAsync("root:QUBESRPC test.Mute mail", "in"), Is.EqualTo((0, "", "")));
+        var (port, running) = await BeginAsync("root:QUBESRPC test.Half mail", new NeverEnding(), (_, _, _) => ValueTask.CompletedTask, CancellationToken.None);
+        await using (port)
+        {
+            Assert.That(await running.WaitAsync(Deadline), Is.Zero);
+        }
+        // Without a word of it, what has closed its output goes on to take input.
+        Assert.That(await RunAsync("root:QUBESRPC test.Both mail", new string('i', 200_000)), Is.EqualTo((0, "bye", "")));
+        Assert.That((await RunAsync("root:cat /run/qubes-rpc/test.Half.count")).Output, Is.EqualTo($"{200_000 + "test.Both+ mail\0".Length}\n"));
+        var data = new string('d', 3 << 20);
+        Assert.That((await RunAsync("root:QUBESRPC test.Cat mail", data)).Output, Is.EqualTo("test.Cat+ mail\0" + data));
+        await RunAsync("root:killall unix-service");
+    }
+
+    [Test]
+    public async Task A_configuration_names_the_user_and_has_the_session_waited_for()
+    {
+        await RunAsync("""
+            root:mkdir -p /run/qubes/rpc-config; cd /run/qubes-rpc
+            printf '#!/bin/sh\nid -un; cat /run/session\n' >test.Who; printf '#!/bin/sh\necho "$(id -un) waits for $(cat)" >/run/session\n' >qubes.WaitForSession; chmod 755 test.Who qubes.WaitForSession
+            printf "force-user = 'user'\nwait-for-session=true\n" >/run/qubes/rpc-config/test.Who+a
+            """);
+        Assert.That((await RunAsync("root:QUBESRPC test.Who+a mail")).Output, Is.EqualTo("user\nroot waits for user\n"));
+        await RunAsync("root:rm /run/session");
+        Assert.That((await RunAsync("root:QUBESRPC test.Who+b mail")).Output, Is.EqualTo("root\n"));
+        Assert.That((await RunAsync("root:nogui:QUBESRPC test.Who+a mail")).Output, Is.EqualTo("user\n"));
+    }
+
+    [TestCase("force-user='user'\\nforce-user='user'")]
+    [TestCase("exit-on-client-eof=yes")]
+    [TestCase("exit-on-client-eof='true'")]
+    [TestCase("force-user=user")]
+    [TestCase("force-user='no-such-user'")]
+    [TestCase("colour='red'")]
+    [TestCase("nothing")]
+    public async Task A_bad_configuration_is_a_refusal(string text)
+    {
+        await RunAsync($"root:mkdir -p /run/qubes/rpc-config; printf \"{text}\" >/run/qubes/rpc-config/test.Echo+bad");
+        Assert.That(await RunAsync("root:QUBESRPC test.Echo+bad mail"), Is.EqualTo((126, "", "")));
+        Assert.That((await RunAsync("root:QUBESRPC test.Echo+good mail")).Code, Is.Zero);
+    }
+
+    [Test]
     public async Task Much_goes_both_ways()
     {
         var data = new byte[8 << 20];

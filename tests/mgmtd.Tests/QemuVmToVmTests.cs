@@ -8,6 +8,8 @@ public sealed class QemuVmToVmTests
     private const string Rules = GuestConsole.Policy + """
         test.Absent * work late allow user=root
         test.Run * work keeper allow user=root
+        test.Bridged * keeper work allow user=alice
+        test.Default * keeper work allow
         test.Once * work @dispvm allow user=root
         test.Redirected * work @default allow target=keeper user=root
         * * work @anyvm deny notify=no
@@ -16,6 +18,7 @@ public sealed class QemuVmToVmTests
 
     private QemuDaemon _qemu = null!;
     private GuestConsole _guest = null!;
+    private GuestConsole _keeper = null!;
 
     [OneTimeSetUp]
     public async Task Start()
@@ -25,8 +28,8 @@ public sealed class QemuVmToVmTests
             Backend = "qemu:///system", Config = """{ "machined": false }""", Policy = new Dictionary<string, string> { ["10-guest.policy"] = Rules },
         });
         _guest = await GuestConsole.StartAsync(_qemu, "work");
-        var keeper = await GuestConsole.StartAsync(_qemu, "keeper");
-        await keeper.OkAsync("mkdir -p /run/qubes-rpc; cd /run/qubes-rpc; printf '#!/bin/sh\\nexec cat\\n' >test.Run; chmod 755 test.Run; ln -s test.Run test.Redirected");
+        _keeper = await GuestConsole.StartAsync(_qemu, "keeper");
+        await _keeper.OkAsync("mkdir -p /run/qubes-rpc; cd /run/qubes-rpc; printf '#!/bin/sh\\nexec cat\\n' >test.Run; chmod 755 test.Run; ln -s test.Run test.Redirected");
         await _qemu.MakeVmAsync("late");
         await _qemu.Process.OkAsync("mgmt.vm.property.Set", "late", "template_for_dispvms", "True");
         await _qemu.Process.OkAsync("mgmt.vm.property.Set", "work", "default_dispvm", "late");
@@ -55,6 +58,29 @@ public sealed class QemuVmToVmTests
     {
         Assert.That((await _guest.RunAsync("qrexec-client-vm late test.Absent </dev/null")).Code, Is.EqualTo(127));
         Assert.That(await _qemu.Process.StateAsync("late"), Is.EqualTo("Running"));
+    }
+
+    /// <summary>The agent is scripted: its sockets, and the bytes on them, are those of one linked with libvchan-socket.</summary>
+    [Test]
+    public async Task An_agent_of_qubes_is_called_through_the_bridge()
+    {
+        await _guest.OkAsync("""
+            touch /run/no-mgmt-agent; killall mgmt-agent; mkdir -p /tmp/vchan
+            mgmt-vchan-bridge 0 /tmp/vchan </dev/null >/tmp/bridge.log 2>&1 &
+            vchan-agent /tmp/vchan 0 </dev/null >/tmp/agent.log 2>&1 &
+            """);
+        var called = await _keeper.RunAsync("printf in | qrexec-client-vm work test.Bridged+an-arg");
+        Assert.That((called.Code, called.Output, called.Error), Is.EqualTo((5, "alice:QUBESRPC test.Bridged+an-arg keeper\nin", "oops\n")), await _guest.OkAsync("cat /tmp/bridge.log /tmp/agent.log"));
+        await _keeper.OkAsync("head -c 300000 /dev/urandom >/tmp/much; qrexec-client-vm work test.Default </tmp/much >/tmp/back; (echo user:QUBESRPC test.Default+ keeper; cat /tmp/much) | cmp - /tmp/back");
+        // A caller that goes takes its command along.
+        await _keeper.OkAsync("mkfifo /tmp/open; sleep 100 >/tmp/open & qrexec-client-vm work test.Bridged </tmp/open >/tmp/begun & n=0; until [ -s /tmp/begun ]; do n=$((n+1)); [ $n -lt 500 ] || exit 1; usleep 20000; done; kill $!");
+        Assert.That((await _keeper.RunAsync("qrexec-client-vm work test.Bridged </dev/null")).Code, Is.EqualTo(5));
+        // Another agent finds the bridge where the first one left it.
+        await _guest.OkAsync("killall vchan-agent; vchan-agent /tmp/vchan 0 </dev/null >/tmp/agent.log 2>&1 &");
+        Assert.That((await _keeper.RunAsync("qrexec-client-vm work test.Bridged </dev/null")).Code, Is.EqualTo(5));
+        // What no agent could read is not passed on.
+        Assert.That((await _keeper.RunAsync("qrexec-client-vm work test.Bridged+$(head -c 5000 /dev/zero | tr '\\0' x) </dev/null")).Code, Is.EqualTo(125));
+        Assert.That((await _keeper.RunAsync("qrexec-client-vm work test.Bridged </dev/null")).Code, Is.EqualTo(5));
     }
 
     [Test]

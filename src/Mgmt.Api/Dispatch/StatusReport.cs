@@ -13,6 +13,9 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
     /// <summary>What systemd-machined and we do not agree about: sentences.</summary>
     public Func<IReadOnlyList<string>> MachinedFaults { get; init; } = () => [];
 
+    /// <summary>What else is not there: sentences.</summary>
+    public IReadOnlyList<string> Missing { get; init; } = [];
+
     /// <summary>Writes it.</summary>
     public void Write(Utf8JsonWriter json, HostState state)
     {
@@ -24,7 +27,7 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
         WriteStorage(json, state);
         WriteVms(json, state);
         json.WriteStartArray("notes");
-        foreach (var note in Notes(state))
+        foreach (var note in Notes(state).Concat(Missing))
         {
             json.WriteStringValue(note);
         }

@@ -20,6 +20,9 @@ public interface IRunningVm : IAsyncDisposable
     /// <summary>The ports on which it calls the host; null when this backend has none.</summary>
     IGuestPorts? Ports => null;
 
+    /// <summary>The number by which the kernel knows its guest's vsock connections while its process lives; null when it has no vsock.</summary>
+    uint? VsockCid => null;
+
     /// <summary>What happens to it, in order; completed after <see cref="VmSignal.Exited"/>. One reader.</summary>
     ChannelReader<VmSignal> Signals { get; }
 

@@ -41,6 +41,7 @@ internal sealed class QemuCommandLine
         line.AddControl(launch, options.GuestPorts + options.GuestAgentPorts);
         line.AddPorts(options.GuestPorts, InheritedKind.GuestPort, GuestPortPrefix, "org.mgmt.qrexec");
         line.AddPorts(options.GuestAgentPorts, InheritedKind.GuestAgentPort, AgentPortPrefix, "org.mgmt.agent");
+        line.AddVsock(launch, options);
         line.AddDevicePorts(options);
         line.AddBoot(launch);
         foreach (var disk in launch.Disks)
@@ -106,6 +107,14 @@ internal sealed class QemuCommandLine
             _files.Add(new InheritedFile(socket, kind, null) { Port = i });
             Add("-chardev", Invariant($"socket,id={prefix}{i},fd={socket},server=on,wait=off"));
             Add("-device", Invariant($"virtserialport,id={prefix}{i},bus=channels.0,chardev={prefix}{i},name={name}.{i}"));
+        }
+    }
+
+    private void AddVsock(VmLaunch launch, QemuOptions options)
+    {
+        if (options.Vsock)
+        {
+            Add("-device", Invariant($"vhost-vsock-pci,id=vsock,guest-cid={options.VsockCid(launch.Qid)},vhostfd={Inherit(InheritedKind.Vsock, null)}"));
         }
     }
 

@@ -18,11 +18,16 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
         var undo = new Stack<Func<Task>>();
         var output = Descriptors.BoundedLog(OutputBytes);
         using var keys = new KeyFiles();
+        using var vsock = options.Vsock ? TryOpenVsock(launch) : null;
         try
         {
-            var plan = QemuCommandLine.Build(launch, host, options);
+            var plan = QemuCommandLine.Build(launch, host, options with { Vsock = vsock is not null });
             var directory = MakeDirectory(launch, undo);
-            var process = Start(launch, plan, directory, keys, output, undo, out var pid, out var startTicks);
+            if (vsock is not null)
+            {
+                directory.WriteVsockCid(options.VsockCid(launch.Qid));
+            }
+            var process = Start(launch, plan, directory, keys, vsock, output, undo, out var pid, out var startTicks);
             // Both at once: each takes milliseconds, and neither needs the other.
             var placing = registry.PlaceAsync(new MachineRequest(launch.Qid, launch.Name, launch.Uuid, pid), cancellation);
             QmpConnection monitor;
@@ -40,7 +45,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             }
             Log.Launched(log, launch.Name.Value, pid);
             var run = Describe(launch, directory, scope, pid, startTicks);
-            return new QemuVmParts(launch.Name.Value, run, Faults(scope), VmState.Paused, launch.MemoryMiB * 1024L, Adopted: false, process, directory, monitor, output);
+            return new QemuVmParts(launch.Name.Value, run, [.. Faults(scope), .. VsockFaults(options, directory)], VmState.Paused, launch.MemoryMiB * 1024L, Adopted: false, process, directory, monitor, output);
         }
         catch (Exception e)
         {
@@ -54,6 +59,23 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
 
     /// <summary>The marks a placement leaves on a VM.</summary>
     public static IReadOnlyCollection<string> Faults(MachineScope scope) => scope.Kind == MachineScopeKind.Machine && scope.Degraded is null ? [] : ["machined"];
+
+    /// <summary>The mark of a VM that should have vsock and has not.</summary>
+    public static IReadOnlyCollection<string> VsockFaults(QemuOptions options, RunDirectory directory) => options.Vsock && directory.VsockCid is null ? ["vsock"] : [];
+
+    /// <summary>Null: there is none, and the VM does without.</summary>
+    private SafeFileHandle? TryOpenVsock(VmLaunch launch)
+    {
+        try
+        {
+            return File.OpenHandle(options.VsockDevice, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            Log.NoVsock(log, launch.Name.Value, error.Message);
+            return null;
+        }
+    }
 
     // It answers, so the disks are open: QEMU does not need the passphrases any more, not even to resize.
     private async Task ForgetKeysAsync(QmpConnection monitor, QemuPlan plan, CancellationToken cancellation)
@@ -99,7 +121,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
     }
 
     private PidFd Start(
-        VmLaunch launch, QemuPlan plan, RunDirectory directory, KeyFiles keys, SafeFileHandle output, Stack<Func<Task>> undo, out int pid, out ulong startTicks)
+        VmLaunch launch, QemuPlan plan, RunDirectory directory, KeyFiles keys, SafeFileHandle? vsock, SafeFileHandle output, Stack<Func<Task>> undo, out int pid, out ulong startTicks)
     {
         var made = new List<SafeFileHandle>();
         try
@@ -110,7 +132,7 @@ internal sealed class QemuLauncher(QemuOptions options, QemuHost host, Privilege
             List<(SafeHandle, int)> descriptors = [(nothing, 0), (output, 1), (output, 2)];
             foreach (var file in plan.Files)
             {
-                descriptors.Add((Resolve(file, directory, keys, made), file.Number));
+                descriptors.Add((file.Kind == InheritedKind.Vsock ? vsock! : Resolve(file, directory, keys, made), file.Number));
             }
             pid = Spawn.Start([.. privileges.Prefix(launch.Qid), .. plan.Arguments], descriptors);
         }

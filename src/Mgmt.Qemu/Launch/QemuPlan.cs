@@ -34,6 +34,8 @@ internal enum InheritedKind
     GuestPort,
     /// <summary>The listening socket of one of the ports on which the guest is asked to run something.</summary>
     GuestAgentPort,
+    /// <summary>The kernel's vsock device, which QEMU gives to the guest.</summary>
+    Vsock,
     /// <summary>An image file to write and read.</summary>
     Image,
     /// <summary>An image file that must be open for reading only.</summary>

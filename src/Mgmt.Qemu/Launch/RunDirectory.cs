@@ -33,6 +33,11 @@ internal sealed class RunDirectory(string path)
     /// <summary>The socket of an agent's port.</summary>
     public string GuestAgentSocket(int port) => System.IO.Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"exec{port}"));
 
+    /// <summary>The CID that the VM was started with; null: it has no vsock.</summary>
+    public uint? VsockCid => File.Exists(VsockFile) && uint.TryParse(File.ReadAllText(VsockFile), NumberStyles.None, CultureInfo.InvariantCulture, out var cid) ? cid : null;
+
+    private string VsockFile => System.IO.Path.Combine(path, "vsock");
+
     private string ProcessFile => System.IO.Path.Combine(path, "process");
 
     /// <summary>The directory with all VMs' directories.</summary>
@@ -68,6 +73,9 @@ internal sealed class RunDirectory(string path)
         {
         }
     }
+
+    /// <summary>Writes down the VM's CID.</summary>
+    public void WriteVsockCid(uint cid) => File.WriteAllText(VsockFile, cid.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Writes down whose directory it is, before (pid null) and after the process was made.</summary>
     public void WriteProcess(Guid startGuid, int? pid, ulong? startTicks)

@@ -11,11 +11,18 @@ public sealed class VsockServer(IVsockListener listener, int maxStreams, PortLim
 {
     private readonly ConcurrentDictionary<uint, Guest> _guests = new();
 
-    /// <summary>From now on the CID is that VM; disposing ends that, and its streams. ERRORS: ArgumentException for a CID that is somebody's.</summary>
+    /// <summary>
+    /// From now on the CID is that VM; disposing ends that, and its streams. The kernel gives a CID to one process at a time, so that whoever had it before is gone, and its streams end.
+    /// </summary>
     public IDisposable Register(uint cid, string vm, IGuestCallHandler handler)
     {
         var guest = new Guest(this, cid, vm, handler);
-        return _guests.TryAdd(cid, guest) ? guest : throw new ArgumentException($"CID {cid} is {_guests[cid].Vm}", nameof(cid));
+        if (_guests.TryGetValue(cid, out var earlier))
+        {
+            earlier.Dispose();
+        }
+        _guests[cid] = guest;
+        return guest;
     }
 
     /// <summary>Serves until the token ends, then waits for the calls under way.</summary>

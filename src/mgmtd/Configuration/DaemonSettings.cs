@@ -61,6 +61,8 @@ internal sealed record DaemonSettings
 
     internal int GuestAgentPorts { get; init; } = 2;
 
+    internal bool GuestVsock { get; init; }
+
     internal string? VchanDirectory { get; init; }
 
     internal ServiceSettings Services { get; init; } = new();
@@ -110,6 +112,7 @@ internal sealed record DaemonSettings
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
+            GuestVsock = file.OneOf("guest-vsock", "off", "on") == "on",
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
             QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Services = ServiceSettings.Read(file),

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, AgentLinks? agents, DescriptorStore descriptors, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, GuestTransports transports, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
@@ -47,7 +47,7 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
             if (store.Current.Find(session.Name) is { } vm)
             {
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-                var kept = new KeptControl(session.Vm.Run, descriptors);
+                var kept = new KeptControl(session.Vm.Run, transports.Descriptors);
                 var serving = Task.WhenAll(Channels(session, vm, kept, over.Token));
                 await Task.WhenAny(serving, session.Vm.Exited);
                 if (session.Vm.Exited.IsCompleted)
@@ -76,9 +76,13 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
         var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
         if (session.Vm.Ports is { Count: > 0 } ports)
         {
-            yield return new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, descriptors), calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+            yield return new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, transports.Descriptors), calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
         }
-        if (agents is not null)
+        if (session.Vm.VsockCid is { } cid)
+        {
+            yield return transports.Vsock.ServeAsync(cid, name, calls, over);
+        }
+        if (transports.Agents is { } agents)
         {
             yield return agents.Add(session, (uint)vm.Qid, calls, kept).RunAsync(over);
         }
