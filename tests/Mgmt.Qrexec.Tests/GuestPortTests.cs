@@ -38,6 +38,24 @@ public sealed class GuestPortTests
     }
 
     [Test]
+    public async Task A_port_tells_its_call_and_what_went_over_it()
+    {
+        await using var port = await ServedPort.StartAsync();
+        Assert.That((port.Port.IsConnected, port.Port.Call), Is.EqualTo((true, (GuestCall?)null)));
+        await port.Peer.SayAsync(PortPeer.Call, Messages.Of(MessageType.DataStdin, "in"u8.ToArray()), InputEnd);
+        var served = await port.NextAsync();
+        Assert.That(port.Port.Call, Is.SameAs(served.Call));
+        await served.InputAsync();
+        await served.Call.AcceptAsync(CancellationToken.None);
+        await served.Call.WriteAsync("out"u8.ToArray(), CancellationToken.None);
+        await served.Call.WriteErrorAsync("error"u8.ToArray(), CancellationToken.None);
+        Assert.That((served.Call.BytesIn, served.Call.BytesOut), Is.EqualTo((2L, 8L)));
+        await served.Call.EndAsync("!"u8.ToArray(), 0, CancellationToken.None);
+        Assert.That((served.Call.BytesOut, port.Port.Call), Is.EqualTo((9L, (GuestCall?)null)));
+        served.Done.SetResult();
+    }
+
+    [Test]
     public async Task Calls_follow_each_other_whatever_the_earlier_one_left_unsaid()
     {
         await using var port = await ServedPort.StartAsync();

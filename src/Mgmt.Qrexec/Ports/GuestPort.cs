@@ -25,6 +25,7 @@ public sealed class GuestPort : IPortEvents
     // The loop's own, but for _current, of which others end the call.
     private PortOutput? _output;
     private volatile PortCall? _current;
+    private volatile bool _isConnected;
     private long _generation;
     private long _unwanted;
 
@@ -38,6 +39,12 @@ public sealed class GuestPort : IPortEvents
         (_name, _transport, _handler, _limits, _clock, _log) = (name, transport, handler, limits, clock, log);
         _connect = _ => throw new InvalidOperationException("it does not connect by itself");
     }
+
+    /// <summary>Whether the host is connected to it.</summary>
+    public bool IsConnected => _isConnected;
+
+    /// <summary>The call that has it now; null for none.</summary>
+    public GuestCall? Call => _current is { IsCalled: true, IsOver: false } call ? call : null;
 
     /// <summary>Which open of the port this is; see <see cref="Closed"/>.</summary>
     public long Generation => Interlocked.Read(ref _generation);
@@ -130,7 +137,7 @@ public sealed class GuestPort : IPortEvents
         try
         {
             await using var stream = await connect();
-            isConnected = true;
+            _isConnected = isConnected = true;
             await ServeAsync(stream, new PortOutput(stream, _limits.WriteDeadline, _clock), stopping);
         }
         catch (Exception error) when (error is IOException or TimeoutException or OperationCanceledException or ObjectDisposedException or MgmtException or SocketException)
@@ -141,6 +148,7 @@ public sealed class GuestPort : IPortEvents
         {
             Log.ChannelFailed(_log, _name, error);
         }
+        _isConnected = false;
         _current?.End();
         return isConnected;
     }

@@ -47,18 +47,20 @@ internal sealed class PortCall : GuestCall
 
     public override ValueTask AcceptAsync(CancellationToken cancellation) => SendAsync(output => ExecParameters.WriteConnect(output, 0, 0, Ident), cancellation);
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) => SendStreamAsync(MessageType.DataStdout, output, cancellation);
 
-    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
+    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) => SendStreamAsync(MessageType.DataStderr, output, cancellation);
 
-    public override ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation) => LastAsync(to =>
+    public override async ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation)
     {
-        DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength);
-        DataWriter.WriteEnd(to, MessageType.DataStdout);
-        DataWriter.WriteExitCode(to, exitCode);
-    }, cancellation);
+        await LastAsync(to =>
+        {
+            DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength);
+            DataWriter.WriteEnd(to, MessageType.DataStdout);
+            DataWriter.WriteExitCode(to, exitCode);
+        }, cancellation);
+        CountOutput(output.Length);
+    }
 
     internal bool IsCalled => _request is not null;
 
@@ -69,6 +71,7 @@ internal sealed class PortCall : GuestCall
     internal void Take(ReadOnlySpan<byte> bytes)
     {
         _input.Writer.Write(bytes);
+        CountInput(bytes.Length);
         _hasNew = true;
     }
 
@@ -108,6 +111,12 @@ internal sealed class PortCall : GuestCall
     }
 
     private CallIdent Ident => Request.Ident ?? throw new InvalidOperationException("a call without an ident is not answered");
+
+    private async ValueTask SendStreamAsync(MessageType stream, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
+    {
+        await SendAsync(to => DataWriter.Write(to, stream, bytes.Span, (int)MessageHeader.MaxDataLength), cancellation);
+        CountOutput(bytes.Length);
+    }
 
     private async ValueTask LastAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation)
     {

@@ -41,6 +41,18 @@ public sealed class AgentLink : IControlEvents
     /// <summary>Which connection to the agent this is: what an earlier one was asked is not answered to a later one.</summary>
     internal long Connection => Interlocked.Read(ref _connection);
 
+    /// <summary>The version spoken with the agent, 0 while there is none, and how many data channels are taken.</summary>
+    public (int Version, int DataChannels) State
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (Volatile.Read(ref _version), _ports.Taken);
+            }
+        }
+    }
+
     /// <summary>Serves until the token ends, then waits for the calls under way.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -64,6 +76,7 @@ public sealed class AgentLink : IControlEvents
                 Log.ChannelFailed(_log, _name, error);
             }
             Interlocked.Increment(ref _connection);
+            Volatile.Write(ref _version, 0);
             await Task.WhenAny(Task.Delay(_limits.Pause, _clock, stopping));
         }
         await Task.WhenAll(_serving);

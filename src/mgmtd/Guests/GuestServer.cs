@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, GuestServices agents, GuestChannels shown, VchanDirectory? vchan, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
@@ -60,7 +60,10 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
             if (store.Current.Find(session.Name) is { } vm)
             {
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
-                var serving = Task.WhenAll(Channels(session, vm, over.Token));
+                var calls = CallsOf(session, vm);
+                var channels = new VmChannels(calls, () => agents.Uses(session), clock);
+                using var known = shown.Enter(session.Name, channels.Write);
+                var serving = Task.WhenAll(Channels(session, vm, calls, channels, over.Token));
                 await Task.WhenAny(serving, session.Vm.Exited);
                 if (session.Vm.Exited.IsCompleted)
                 {
@@ -80,18 +83,24 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
     }
 
     /// <summary>One set of limits for all channels of a VM.</summary>
-    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, CancellationToken over)
+    private GuestCalls CallsOf(VmSession session, VmRecord vm)
+    {
+        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
+        return new(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
+    }
+
+    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, GuestCalls calls, VmChannels channels, CancellationToken over)
     {
         var name = session.Name.Value;
-        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
-        var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
         if (session.Vm.Ports is { Count: > 0 } ports)
         {
-            yield return new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+            channels.Ports = new GuestPortSet(name, ports, calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>());
+            yield return channels.Ports.RunAsync(over);
         }
         if (vchan is not null)
         {
-            yield return new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>()).RunAsync(over);
+            channels.Link = new AgentLink((uint)vm.Qid, $"{name} vchan", vchan, calls, new AgentLimits(), clock, logs.CreateLogger<AgentLink>());
+            yield return channels.Link.RunAsync(over);
         }
     }
 }

@@ -21,7 +21,7 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
     /// Makes sure that the VM runs and has a free port with an agent. SHAPE of a command: docs/guest-channels.md, "Agent ports". ERRORS: MgmtException, of a start also those of
     /// <see cref="VmStarter"/>; MgmtTimeoutError when nobody answers in the guest.
     /// </summary>
-    internal async Task<GuestService> OpenAsync(VmName target, string source, string command, bool autostart, CancellationToken cancellation)
+    internal async Task<GuestService> OpenAsync(VmName target, (string Vm, long Call) source, string command, bool autostart, CancellationToken cancellation)
     {
         var vm = store.Current.Find(target) ?? throw new MgmtException(ErrorCode.QubesVMNotFoundError, "No such domain: '%s'", target.Value);
         if (vm.Status.State == VmState.Halted && autostart)
@@ -49,9 +49,9 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
         }
     }
 
-    private async Task<GuestService> OpenAsync(VmSession session, IGuestPorts ports, string source, string command, CancellationToken cancellation)
+    private async Task<GuestService> OpenAsync(VmSession session, IGuestPorts ports, (string Vm, long Call) source, string command, CancellationToken cancellation)
     {
-        var held = await Ports(session, ports.AgentCount).TakeAsync(source, cancellation);
+        var held = await Ports(session, ports.AgentCount).TakeAsync(source.Vm, source.Call, cancellation);
         Stream? stream = null;
         try
         {
@@ -66,6 +66,10 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
             throw;
         }
     }
+
+    /// <summary>Who has the agent's ports of a VM that runs, by number.</summary>
+    internal IReadOnlyList<AgentPorts.PortUse> Uses(VmSession session) =>
+        session.Vm.Ports is { AgentCount: > 0 } ports ? _ports.TryGetValue(session, out var known) ? known.Uses : AgentPorts.Unused(ports.AgentCount) : [];
 
     private AgentPorts Ports(VmSession session, int count) => _ports.GetOrAdd(session, key =>
     {
