@@ -6,6 +6,8 @@ namespace Mgmt.Qrexec;
 /// <summary>A call on a port. The port's loop fills its input and ends it; the rest may be used from anywhere.</summary>
 internal sealed class PortCall : GuestCall
 {
+    private const int PieceBytes = (int)MessageHeader.MaxDataLength;
+
     private readonly PortOutput _output;
     private readonly Pipe _input;
     private readonly CancellationTokenSource _gone = new();
@@ -53,13 +55,16 @@ internal sealed class PortCall : GuestCall
 
     public override async ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation)
     {
+        // The last piece goes with the end, so that a short answer is one write.
+        var before = Math.Max(0, output.Length - PieceBytes);
+        await SendStreamAsync(MessageType.DataStdout, output[..before], cancellation);
         await LastAsync(to =>
         {
-            DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength);
+            DataWriter.Write(to, MessageType.DataStdout, output.Span[before..], PieceBytes);
             DataWriter.WriteEnd(to, MessageType.DataStdout);
             DataWriter.WriteExitCode(to, exitCode);
         }, cancellation);
-        CountOutput(output.Length);
+        CountOutput(output.Length - before);
     }
 
     internal bool IsCalled => _request is not null;
@@ -112,10 +117,16 @@ internal sealed class PortCall : GuestCall
 
     private CallIdent Ident => Request.Ident ?? throw new InvalidOperationException("a call without an ident is not answered");
 
+    /// <summary>Piece by piece: of what is much only one is copied at a time, and each has the deadline for itself.</summary>
     private async ValueTask SendStreamAsync(MessageType stream, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
     {
-        await SendAsync(to => DataWriter.Write(to, stream, bytes.Span, (int)MessageHeader.MaxDataLength), cancellation);
-        CountOutput(bytes.Length);
+        while (!bytes.IsEmpty)
+        {
+            var piece = bytes[..Math.Min(bytes.Length, PieceBytes)];
+            await SendAsync(to => DataWriter.Write(to, stream, piece.Span, PieceBytes), cancellation);
+            CountOutput(piece.Length);
+            bytes = bytes[piece.Length..];
+        }
     }
 
     private async ValueTask LastAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation)

@@ -134,16 +134,21 @@ public sealed class AgentLink : IControlEvents
         await _output.WriteAsync(hello.WrittenMemory, () => true, stopping);
         while (true)
         {
-            Begin(stopping);
+            await BeginAsync(stopping);
             control.Feed((await ReadAsync(stream, block, stopping)).Span);
         }
     }
 
-    private void Begin(CancellationToken stopping)
+    private async ValueTask BeginAsync(CancellationToken stopping)
     {
-        _serving.RemoveWhere(task => task.IsCompleted);
         while (_called.TryDequeue(out var request))
         {
+            _serving.RemoveWhere(task => task.IsCompleted);
+            while (_serving.Count >= _limits.Calls)
+            {
+                // It calls faster than it takes its answers.
+                _serving.Remove(await Task.WhenAny(_serving).WaitAsync(stopping));
+            }
             if (request.Ident is null)
             {
                 // An answer would have to name it.

@@ -61,6 +61,9 @@ internal sealed record DaemonSettings
 
     internal int GuestAgentPorts { get; init; } = 2;
 
+    /// <summary>Bytes of payloads that may be held in memory for all calls of one VM together; the longest that one may have fits.</summary>
+    internal long GuestPayloadBytes { get; init; } = 4 << 20;
+
     internal string? VchanDirectory { get; init; }
 
     internal ServiceSettings Services { get; init; } = new();
@@ -110,6 +113,7 @@ internal sealed record DaemonSettings
             AskTimeout = TimeSpan.FromSeconds(file.Number("ask-timeout-s", 1, 3600) ?? 60),
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
+            GuestPayloadBytes = (long)(file.Number("guest-payload-mib", 1, 1024) ?? 4) << 20,
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
             QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Services = ServiceSettings.Read(file),

@@ -17,6 +17,9 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
     private readonly ConcurrentDictionary<GuestCall, RunningCall> _running = new();
     private int _inFlight;
 
+    /// <summary>What payloads of its calls are held, and may be.</summary>
+    internal PayloadBudget Payloads { get; } = new(vm, settings.GuestPayloadBytes);
+
     /// <summary>How many there may be; one more is refused.</summary>
     internal int MaxInFlight => maxInFlight;
 
@@ -65,10 +68,11 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
             return;
         }
         await call.AcceptAsync(cancellation);
+        using var held = Payloads.Open();
         ReadOnlyMemory<byte> payload;
         try
         {
-            payload = session.StreamsPayload ? default : await PayloadAsync(call, session, request, cancellation);
+            payload = session.StreamsPayload ? default : await PayloadAsync(call, session, request, held, cancellation);
         }
         catch (MgmtException error)
         {
@@ -126,13 +130,13 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         return null;
     }
 
-    /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>
-    private async Task<ReadOnlyMemory<byte>> PayloadAsync(GuestCall call, CallSession session, CallRequest request, CancellationToken cancellation)
+    /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtBusyError over the VM's budget, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>
+    private async Task<ReadOnlyMemory<byte>> PayloadAsync(GuestCall call, CallSession session, CallRequest request, PayloadBudget.Share held, CancellationToken cancellation)
     {
         using var input = new GuestPayload(call, session.TakesPayload ? settings.RequestDeadline : GuestPayload.Quiet, clock);
         try
         {
-            return await input.ReadAllAsync(session.CapBytes - GuestRequest.HeaderBytes(request), cancellation);
+            return await input.ReadAllAsync(session.CapBytes - GuestRequest.HeaderBytes(request), settings.RequestDeadline, held, cancellation);
         }
         catch (MgmtException error) when (error.Code == ErrorCode.MgmtTimeoutError && !session.TakesPayload && !input.HasRead)
         {

@@ -18,6 +18,8 @@ internal sealed class VmChannels(GuestCalls calls, Func<IReadOnlyList<AgentPorts
         var running = calls.Running;
         json.WriteNumber("calls", running.Count);
         json.WriteNumber("calls_limit", calls.MaxInFlight);
+        json.WriteNumber("payload_bytes", calls.Payloads.HeldBytes);
+        json.WriteNumber("payload_limit", calls.Payloads.LimitBytes);
         WritePorts(json);
         WriteAgentPorts(json);
         if (Link is { State: var (version, channels) })
