@@ -164,7 +164,19 @@ public sealed class GuestCommand : IDataEvents
         }
         if (_isAnswered && _exitCode is null)
         {
+            FeedData(bytes);
+        }
+    }
+
+    private void FeedData(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
             _data.Feed(bytes);
+        }
+        catch (QrexecProtocolException) when (_exitCode is not null)
+        {
+            // It has ended; what comes behind that, in the same block or in a later one, counts for nothing.
         }
     }
 
