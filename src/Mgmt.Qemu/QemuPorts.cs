@@ -10,6 +10,9 @@ namespace Mgmt.Qemu;
 /// </summary>
 internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> monitor, TimeSpan commandTimeout) : IGuestPorts
 {
+    // By port: 0 when nothing was told of it yet, 1 closed, 2 open.
+    private readonly int[] _told = new int[directory.GuestPorts];
+
     /// <inheritdoc/>
     public event Action<int>? MaybeClosed;
 
@@ -34,13 +37,20 @@ internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> moni
             && devices.EnumerateArray().Any(device => device.Text("label") == id && device.TryGetProperty("frontend-open", out var open) && open.ValueKind == JsonValueKind.True);
     }
 
-    /// <summary>QEMU says that the guest closed the port of that id.</summary>
-    internal void Closed(string id)
+    /// <inheritdoc/>
+    public bool? IsOpen(int port) => Volatile.Read(ref _told[port]) is var told and > 0 ? told == 2 : null;
+
+    /// <summary>QEMU says that the guest opened or closed the port of that id.</summary>
+    internal void Changed(string id, bool isOpen)
     {
         if (id.StartsWith(QemuCommandLine.GuestPortPrefix, StringComparison.Ordinal)
             && int.TryParse(id.AsSpan(QemuCommandLine.GuestPortPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port < Count)
         {
-            MaybeClosed?.Invoke(port);
+            Volatile.Write(ref _told[port], isOpen ? 2 : 1);
+            if (!isOpen)
+            {
+                MaybeClosed?.Invoke(port);
+            }
         }
     }
 

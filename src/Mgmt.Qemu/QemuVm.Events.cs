@@ -77,8 +77,8 @@ internal sealed partial class QemuVm
             case "VSERPORT_CHANGE" when found.Text("id") == QemuCommandLine.AgentPortId:
                 _agent.PortChanged(found.IsTrue("open"));
                 break;
-            case "VSERPORT_CHANGE" when !found.IsTrue("open"):
-                _ports.Closed(found.Text("id") ?? "");
+            case "VSERPORT_CHANGE":
+                _ports.Changed(found.Text("id") ?? "", found.IsTrue("open"));
                 break;
             // What we asked for is no news.
             case "STOP" when found.Pending.Contains("stop"):

@@ -5,6 +5,18 @@ namespace Mgmt.Qrexec;
 /// <summary>A guest's call, whichever way it came. First <see cref="AcceptAsync"/> or <see cref="RefuseAsync"/>, once; then output; then <see cref="EndAsync"/>.</summary>
 public abstract class GuestCall
 {
+    private long _bytesIn;
+    private long _bytesOut;
+
+    /// <summary>Its number among the calls in flight; 0 as long as it has none.</summary>
+    public long Id { get; set; }
+
+    /// <summary>Bytes of input that came so far.</summary>
+    public long BytesIn => Interlocked.Read(ref _bytesIn);
+
+    /// <summary>Bytes of output, error output included, that the caller's end of the channel took so far.</summary>
+    public long BytesOut => Interlocked.Read(ref _bytesOut);
+
     /// <summary>Who is called for what. The claimed source is only that.</summary>
     public abstract TriggerService Request { get; }
 
@@ -34,6 +46,12 @@ public abstract class GuestCall
 
     /// <summary>Writes the last of the output, its end and the exit code. ERRORS: as for <see cref="WriteAsync"/>.</summary>
     public abstract ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation);
+
+    /// <summary>Input came.</summary>
+    protected void CountInput(int bytes) => Interlocked.Add(ref _bytesIn, bytes);
+
+    /// <summary>Output was taken.</summary>
+    protected void CountOutput(int bytes) => Interlocked.Add(ref _bytesOut, bytes);
 }
 
 /// <summary>Serves calls of one guest.</summary>

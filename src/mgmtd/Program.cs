@@ -77,6 +77,7 @@ try
     var disposables = new DisposableVms(services, maker, new VmStopper(services, watcher));
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
+    var channels = new GuestChannels();
     var questions = new PendingQuestions(new AskLimits(settings.AskTimeout), [.. settings.AskAgents.Select(path => new PolicyAgentSocket(path))], clock, logs.CreateLogger<PendingQuestions>());
     var remembered = new RememberedAnswers(clock);
     var owners = new MachineOwners(store, platform.HostMachines);
@@ -87,7 +88,7 @@ try
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements, Missing = vsock.Missing };
     ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
     var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables)]);
+        new PropertyWriter(store, properties), streams, facts, status, calls, channels, policyFiles, questions, gate, disposables)]);
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.
@@ -102,7 +103,7 @@ try
     var guestServices = new GuestServices(services.Sessions, store, starter, properties, agents, clock);
     var hostServices = new HostServices(settings.Services.Host, clock, logs.CreateLogger<HostServices>());
     var serviceCalls = new ServiceCalls(servicePolicy, hostServices, guestServices, disposables, store, settings.Services, calls, audit, notices, clock, logs.CreateLogger<ServiceCalls>());
-    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, new(agents, vsock, descriptors), settings, clock, logs);
+    var guests = new GuestServer(services.Sessions, store, dispatcher, serviceCalls, guestServices, channels, new(agents, vsock, descriptors), settings, clock, logs);
     var listener = new Listener(socket.Socket, handler, settings.MaxConnections, logs.CreateLogger<Listener>());
 
     // From here on it serves: first who is connected, then the VMs of an earlier daemon, then those that start with it.

@@ -36,6 +36,8 @@ internal sealed class Daemon : IAsyncDisposable
     internal PendingQuestions Questions { get; private set; } = null!;
     internal FrontEndPolicy FrontEnd { get; private set; } = null!;
     internal ActiveCalls Calls { get; } = new(TimeProvider.System);
+
+    internal GuestChannels Channels { get; } = new();
     internal CallTable Table { get; private set; } = null!;
     internal Dispatcher Dispatcher { get; private set; } = null!;
     internal string AuditPath => Path.Combine(_directory, "audit.log");
@@ -84,7 +86,7 @@ internal sealed class Daemon : IAsyncDisposable
         var remembered = new RememberedAnswers(clock);
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
         var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock);
-        Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, PolicyFiles, Questions, Gate, new(Services, Maker, Stopper)));
+        Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, Channels, PolicyFiles, Questions, Gate, new(Services, Maker, Stopper)));
         FrontEnd = new(Gate, Store, Table, Questions, remembered, new(Gate, Store, Questions), Notices, Audit, Calls, clock);
         Dispatcher = new(Table, Store, Gate, new CallAsking(Gate, Store, Questions, remembered), Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
     }

@@ -17,10 +17,15 @@ public sealed class GuestPortSetTests
         var handler = new Handler();
         var time = new ManualTime();
         using var stop = new CancellationTokenSource();
-        var running = new GuestPortSet("a vm", ports, handler, new PortLimits(), time, NullLogger.Instance).RunAsync(stop.Token);
+        var set = new GuestPortSet("a vm", ports, handler, new PortLimits(), time, NullLogger.Instance);
+        Assert.That(set.States, Is.EqualTo(new[] { new PortState(false, false, null) }));
+        var running = set.RunAsync(stop.Token);
         await ports.Peer.AcceptAsync();
+        Assert.That(set.States, Is.EqualTo(new[] { new PortState(true, false, null) }));
         await ports.Peer.SayAsync(PortPeer.Call);
         var call = await handler.Came.Task.WaitAsync(Deadline);
+        // Whoever calls has it open, whatever was told of it.
+        Assert.That(set.States, Is.EqualTo(new[] { new PortState(true, true, call) }));
         ports.Close();
         while (!ports.Asked.Task.IsCompleted)
         {
@@ -77,6 +82,8 @@ public sealed class GuestPortSetTests
             Asked.TrySetResult();
             return Task.FromResult(IsOpen);
         }
+
+        bool? IGuestPorts.IsOpen(int port) => false;
 
         public void Dispose() => Peer.Dispose();
     }

@@ -38,6 +38,24 @@ public sealed class GuestPortTests
     }
 
     [Test]
+    public async Task A_port_tells_its_call_and_what_went_over_it()
+    {
+        await using var port = await ServedPort.StartAsync();
+        Assert.That((port.Port.IsConnected, port.Port.Call), Is.EqualTo((true, (GuestCall?)null)));
+        await port.Peer.SayAsync(PortPeer.Call, Messages.Of(MessageType.DataStdin, "in"u8.ToArray()), InputEnd);
+        var served = await port.NextAsync();
+        Assert.That(port.Port.Call, Is.SameAs(served.Call));
+        await served.InputAsync();
+        await served.Call.AcceptAsync(CancellationToken.None);
+        await served.Call.WriteAsync("out"u8.ToArray(), CancellationToken.None);
+        await served.Call.WriteErrorAsync("error"u8.ToArray(), CancellationToken.None);
+        Assert.That((served.Call.BytesIn, served.Call.BytesOut), Is.EqualTo((2L, 8L)));
+        await served.Call.EndAsync("!"u8.ToArray(), 0, CancellationToken.None);
+        Assert.That((served.Call.BytesOut, port.Port.Call), Is.EqualTo((9L, (GuestCall?)null)));
+        served.Done.SetResult();
+    }
+
+    [Test]
     public async Task Calls_follow_each_other_whatever_the_earlier_one_left_unsaid()
     {
         await using var port = await ServedPort.StartAsync();
@@ -141,12 +159,68 @@ public sealed class GuestPortTests
         (await port.NextAsync()).Done.SetResult();
     }
 
-    [Test]
-    public async Task A_call_without_an_ident_is_a_breach()
+    [TestCase("")]
+    [TestCase("a/b")]
+    [TestCase("A\0B")]
+    [TestCase("12345678901234567890123456789012")]
+    public async Task A_call_without_an_ident_is_a_breach_and_the_next_one_is_served(string ident)
     {
         await using var port = await ServedPort.StartAsync();
-        await port.Peer.SayAsync(PortPeer.Greeting, Messages.Of(MessageType.TriggerService4, Messages.Trigger4("", "dom0", "", "x")));
+        await port.Peer.SayAsync(PortPeer.Greeting, Messages.Of(MessageType.TriggerService4, Messages.Trigger4("", "dom0", ident, "x")));
         await port.Peer.HearAsync(PortPeer.Greeting, Messages.Of(MessageType.DataExitCode, 125, 0, 0, 0));
+        await port.Peer.SayAsync(PortPeer.Call);
+        await port.Peer.HearAsync(PortPeer.Greeting);
+        (await port.NextAsync()).Done.SetResult();
+    }
+
+    [Test]
+    public async Task What_a_guest_says_to_a_call_that_has_ended_is_thrown_away()
+    {
+        await using var port = await ServedPort.StartAsync();
+        foreach (var late in new[] { Messages.Of(MessageType.DataStdin, 1, 2), InputEnd, Messages.Hello(4), Messages.Of(MessageType.DataExitCode, 0, 0, 0, 0), Messages.Of(MessageType.ServiceRefused, new byte[32]) })
+        {
+            await port.Peer.SayAsync(PortPeer.Call);
+            await port.Peer.HearAsync(PortPeer.Greeting);
+            var served = await port.NextAsync();
+            await served.Call.EndAsync("x"u8.ToArray(), 0, CancellationToken.None);
+            await port.Peer.HearAsync(Messages.Of(MessageType.DataStdout, "x"u8.ToArray()), Messages.Of(MessageType.DataStdout), Messages.Of(MessageType.DataExitCode, 0, 0, 0, 0));
+            served.Done.SetResult();
+            await port.Peer.SayAsync(late, late);
+        }
+        await port.Peer.SayAsync(PortPeer.Call);
+        await port.Peer.HearAsync(PortPeer.Greeting);
+        (await port.NextAsync()).Done.SetResult();
+    }
+
+    [Test]
+    public async Task Much_output_goes_out_as_messages_of_64_KiB_and_the_rest_with_the_end()
+    {
+        await using var port = await ServedPort.StartAsync();
+        await port.Peer.SayAsync(PortPeer.Call);
+        await port.Peer.HearAsync(PortPeer.Greeting);
+        var served = await port.NextAsync();
+        var output = new byte[150_000];
+        new Random(4).NextBytes(output);
+        // A mark across what would be the end of a message, and one in the middle of one.
+        PortMark.Bytes.CopyTo(output.AsSpan((150_000 - 65_536) - 8));
+        PortMark.Bytes.CopyTo(output.AsSpan(10_000));
+        var ending = served.Call.EndAsync(output, 3, CancellationToken.None).AsTask();
+        var heard = new MemoryStream();
+        for (var type = MessageType.DataStdout; type != MessageType.DataExitCode;)
+        {
+            var header = new byte[8];
+            await port.Peer.ReadAsync(header);
+            type = (MessageType)BitConverter.ToUInt32(header);
+            var body = new byte[BitConverter.ToInt32(header, 4)];
+            await port.Peer.ReadAsync(body);
+            Assert.That(body.AsSpan().IndexOf(PortMark.Bytes), Is.Negative);
+            Assert.That(body, Has.Length.LessThanOrEqualTo(65_536));
+            heard.Write(body);
+        }
+        await ending;
+        Assert.That(heard.ToArray(), Is.EqualTo((byte[])[.. output, 3, 0, 0, 0]));
+        Assert.That(served.Call.BytesOut, Is.EqualTo(output.Length));
+        served.Done.SetResult();
     }
 
     [Test]

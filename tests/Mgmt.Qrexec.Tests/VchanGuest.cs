@@ -59,6 +59,25 @@ internal sealed class VchanGuest : IDisposable
             await socket.SendAsync(parts.SelectMany(part => part).ToArray(), limit.Token);
         }
 
+        /// <summary>Sends the same again and again until nothing is taken any more for the moment: how many bytes were.</summary>
+        internal async Task<int> FillAsync(byte[] block, int atMost)
+        {
+            var sent = 0;
+            while (sent < atMost)
+            {
+                using var quiet = new CancellationTokenSource(TimeSpan.FromMilliseconds(500));
+                try
+                {
+                    sent += await socket.SendAsync(block.AsMemory(sent % block.Length), quiet.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    break;
+                }
+            }
+            return sent;
+        }
+
         internal async Task HearAsync(string hex)
         {
             var expected = Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal));

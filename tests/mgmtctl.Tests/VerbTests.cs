@@ -63,6 +63,10 @@ public sealed class VerbTests
     [TestCase("pool info default", "driver=file\nsize=\n", "driver\tfile\nsize\t\n")]
     [TestCase("pool drivers", "file dir_path revisions_to_keep\nlinux-kernel dir_path\nnull\n", "file\tdir_path revisions_to_keep\nlinux-kernel\tdir_path\nnull\t\n")]
     [TestCase("calls", "17 method=mgmt.vm.Start source=dom0 target=work age_ms=5 via=virtio-serial\n", "17\tmgmt.vm.Start\tdom0\twork\t5\tvirtio-serial\n")]
+    [TestCase("calls channels", "[{\"vm\":\"work\",\"calls\":2,\"calls_limit\":32,\"ports\":[{\"port\":0,\"connected\":true,\"open\":true,\"call\":7},{\"port\":1,\"connected\":true,\"open\":false},{\"port\":2,\"connected\":true},{\"port\":3,\"connected\":false}],\"agent_ports\":[{\"port\":0,\"source\":\"mail\",\"call\":9},{\"port\":1}],\"vchan\":{\"connected\":true,\"version\":4,\"data_channels\":1},\"in_flight\":[{\"id\":7,\"method\":\"mgmt.Events\",\"target\":\"dom0\",\"via\":\"virtio-serial\",\"in\":3,\"out\":2048,\"age_ms\":5,\"caller_gone\":false},{\"method\":\"x.Y\",\"target\":\"mail\",\"via\":\"vchan-socket\",\"in\":0,\"out\":0,\"age_ms\":1,\"caller_gone\":true}]}]",
+        "work\tcalls\t2 of 32\t\t\t\t\t\t\nwork\tport 0\topen\t7\tmgmt.Events\tdom0\t3\t2048\t5\nwork\tport 1\tclosed\t\t\t\t\t\t\nwork\tport 2\tidle\t\t\t\t\t\t\n"
+        + "work\tport 3\tnot connected\t\t\t\t\t\t\nwork\tagent port 0\tserves mail\t9\t\t\t\t\t\nwork\tagent port 1\tfree\t\t\t\t\t\t\nwork\tvchan\tversion 4, 1 data\t\t\t\t\t\t\n"
+        + "work\tvchan-socket\tcaller gone\t\tx.Y\tmail\t0\t0\t1\n")]
     [TestCase("agent work osinfo", "{\"id\":\"debian\",\"versions\":[1,2],\"none\":null}", "id\tdebian\nversions.0\t1\nversions.1\t2\nnone\t\n")]
     [TestCase("export-test-host -", "{\"vms\":[]}", "{\"vms\":[]}")]
     public async Task An_answer_is_lines_of_cells_between_tabs(string args, string answer, string text, CancellationToken token)
@@ -81,6 +85,7 @@ public sealed class VerbTests
     [TestCase("notes work --json", "a\nb", "{\"notes\":\"a\\nb\"}\n")]
     [TestCase("firewall show work --json", "action=drop\n", "[{\"rule\":\"action=drop\"}]\n")]
     [TestCase("status --json", "{ \"daemon\": {} }", "{\"daemon\":{}}\n")]
+    [TestCase("calls channels --json", "[{\"vm\":\"work\",\"calls\":0}]", "[{\"vm\":\"work\",\"calls\":0}]\n")]
     [TestCase("agent work info --json", "{\"a\":[1]}", "{\"a\":[1]}\n")]
     public async Task An_answer_is_JSON_when_asked_for(string args, string answer, string text, CancellationToken token)
     {

@@ -24,11 +24,11 @@ internal sealed class ScriptedAgent : IDisposable
         return agent;
     }
 
-    /// <summary>Calls; null when it is refused.</summary>
-    internal async Task<Call?> CallAsync(string target, string service, uint port)
+    /// <summary>Calls, as somebody else if it claims so; null when it is refused.</summary>
+    internal async Task<Call?> CallAsync(string target, string service, uint port, string claimed = "")
     {
         var server = Listen(port);
-        await SayAsync(_control!, Message(0x213, [.. new byte[64], .. Field(target, 64), .. Field("SOCKET" + port, 32), .. Encoding.ASCII.GetBytes(service + "\0")]));
+        await SayAsync(_control!, Message(0x213, [.. Field(claimed, 64), .. Field(target, 64), .. Field("SOCKET" + port, 32), .. Encoding.ASCII.GetBytes(service + "\0")]));
         var header = await HearAsync(_control!, 8);
         var body = await HearAsync(_control!, BitConverter.ToInt32(header, 4));
         if (BitConverter.ToUInt32(header) == 0x203)
@@ -57,6 +57,29 @@ internal sealed class ScriptedAgent : IDisposable
         return new(this, data, port, Encoding.ASCII.GetString(body.AsSpan(8)));
     }
 
+    /// <summary>Is the agent of a VM that runs just long enough to say that, and to be hung up on.</summary>
+    internal static async Task SayOnceAsync(DaemonProcess daemon, string directory, string vm, byte[] bytes)
+    {
+        using var agent = new ScriptedAgent(directory, (await daemon.OkAsync("mgmt.vm.property.Get", vm, "qid")).Split(' ')[^1]);
+        var control = await agent.AcceptAsync(agent.Listen(512));
+        await SayAsync(control, bytes);
+        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        try
+        {
+            // Its HELLO, perhaps, and the end.
+            while (await control.ReceiveAsync(new byte[64], limit.Token) > 0)
+            {
+            }
+        }
+        catch (SocketException)
+        {
+            // It did not read all of it.
+        }
+    }
+
+    /// <summary>Says that on its control channel.</summary>
+    internal Task SayAsync(byte[] bytes) => SayAsync(_control!, bytes);
+
     public void Dispose() => _sockets.ForEach(socket => socket.Dispose());
 
     private static byte[] Hello => Message(0x300, 4, 0, 0, 0);
@@ -80,7 +103,7 @@ internal sealed class ScriptedAgent : IDisposable
         return socket;
     }
 
-    private static byte[] Message(uint type, params byte[] body) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(body.Length), .. body];
+    internal static byte[] Message(uint type, params byte[] body) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(body.Length), .. body];
 
     private static byte[] Field(string text, int size)
     {
@@ -163,6 +186,9 @@ internal sealed class ScriptedAgent : IDisposable
     {
         private readonly StringBuilder _output = new();
         private readonly StringBuilder _errors = new();
+
+        /// <summary>Sends bytes as they are.</summary>
+        internal Task SendAsync(byte[] bytes) => ScriptedAgent.SayAsync(data, bytes);
 
         internal Task SayAsync(string text) => ScriptedAgent.SayAsync(data, Message(0x190, Encoding.Latin1.GetBytes(text)));
 

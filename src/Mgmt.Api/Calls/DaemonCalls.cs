@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace Mgmt.Api;
 
 /// <summary>The daemon itself: what it is, how it is, what it is doing.</summary>
-public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, StatusReport status, ActiveCalls calls) : ICallGroup
+public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, StatusReport status, ActiveCalls calls, GuestChannels channels) : ICallGroup
 {
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
@@ -17,6 +17,8 @@ public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, S
             "How the daemon, the policy, systemd-machined and each VM are.", Status) { Returns = "JSON" },
         new("call.List", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.OneEntry("call"), PayloadRule.None, CallDialects.Mgmt,
             "The calls in flight.", ListCalls) { Returns = "`<id> method=<method> source=<vm> target=<vm> age_ms=<ms> via=<channel>\\n`" },
+        new("call.Channels", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
+            "The channels on which each VM that runs calls, and its calls in flight.", ListChannels) { Returns = "JSON" },
         new("call.Cancel", CallTarget.Dom0, CallAccess.Execute, CallScope.Host, ArgumentRule.Required("call"), PayloadRule.None, CallDialects.Mgmt,
             "Ends a call in flight that changes nothing or only waits.", Cancel),
         new("host.Export", CallTarget.Dom0, CallAccess.Read, CallScope.Host, ArgumentRule.None, PayloadRule.None, CallDialects.Mgmt,
@@ -41,6 +43,16 @@ public sealed class DaemonCalls(LifecycleServices services, DaemonFacts facts, S
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Indented = true }))
         {
             status.Write(json, call.State);
+        }
+        return new(Content.Of(buffer));
+    }
+
+    private ValueTask<ReadOnlyMemory<byte>> ListChannels(CallContext call, CancellationToken cancellation)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            channels.Write(json);
         }
         return new(Content.Of(buffer));
     }

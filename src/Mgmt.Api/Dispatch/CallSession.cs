@@ -15,6 +15,9 @@ public sealed class CallSession
     /// <summary>The header.</summary>
     public CallRequest Request { get; }
 
+    /// <summary>The number of the call; 0 when it is none.</summary>
+    public long Id => Context?.Id ?? 0;
+
     /// <summary>Whether the call yields events.</summary>
     public bool IsStream => Context?.Row.IsStream == true;
 

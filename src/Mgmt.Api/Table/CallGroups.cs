@@ -6,11 +6,11 @@ public static class CallGroups
     /// <summary>The groups over what they work with.</summary>
     public static IEnumerable<ICallGroup> Make(
         LifecycleServices services, VmMaker maker, VmCloner cloner, VmStarter starter, VmStopper stopper, PropertyTable properties, PropertyWriter writer,
-        EventStreams streams, DaemonFacts facts, StatusReport status, ActiveCalls calls, PolicyEditor policyFiles, PendingQuestions questions, PolicyGate policy, DisposableVms disposables) =>
+        EventStreams streams, DaemonFacts facts, StatusReport status, ActiveCalls calls, GuestChannels channels, PolicyEditor policyFiles, PendingQuestions questions, PolicyGate policy, DisposableVms disposables) =>
     [
         new VmCalls(services, maker), new VmCreateCalls(maker), new VmCloneCalls(cloner), new VmPowerCalls(starter, stopper), new LabelCalls(services.Store), new PropertyCalls(properties, writer, policy),
         new FeatureCalls(services.Store, properties), new TagCalls(services.Store), new VolumeCalls(services), new PoolCalls(services.Pools), new AgentCalls(services),
-        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
+        new EventsCalls(streams), new DaemonCalls(services, facts, status, calls, channels), new PolicyCalls(policyFiles), new AskCalls(questions, policy),
         .. StorageCalls(services), new ConsoleCalls(services), new BatchCalls(), new QubesServices(services),
         .. Devices(services, writer),
         new FirewallCalls(services.Store), new BackupCalls(), new NoteCalls(services.Store), new SystemInfoCalls(properties), new StatsCalls(services, policy),
@@ -23,7 +23,7 @@ public static class CallGroups
         ICallGroup[] groups =
         [
             new VmCalls(null!, null!), new VmCreateCalls(null!), new VmCloneCalls(null!), new VmPowerCalls(null!, null!), new LabelCalls(null!), new PropertyCalls(null!, null!, null!), new FeatureCalls(null!, null!),
-            new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!),
+            new TagCalls(null!), new VolumeCalls(null!), new PoolCalls(null!), new AgentCalls(null!), new EventsCalls(null!), new DaemonCalls(null!, null!, null!, null!, null!),
             new PolicyCalls(null!), new AskCalls(null!, null!), new BatchCalls(),
             new MachineCalls(null!, null!), new ImageCalls(null!),
             new PoolChangeCalls(null!), new PoolVolumeCalls(null!, null!), new VolumeChangeCalls(null!), new VolumeContentCalls(null!), new VolumeSnapshotCalls(null!, null!),

@@ -21,6 +21,9 @@ public interface IGuestPorts
     /// <summary>Whether a process in the guest has the port open now. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
     Task<bool> IsOpenAsync(int port, CancellationToken cancellation);
 
+    /// <summary>What was last told of it, without asking; null when nothing was.</summary>
+    bool? IsOpen(int port) => null;
+
     /// <summary>A process in the guest may have closed a port: late, and not of every close. Nothing that takes it may wait.</summary>
     event Action<int>? MaybeClosed;
 }

@@ -21,7 +21,10 @@ internal interface IMessageSink
 /// </summary>
 internal sealed class MessageReader(IMessageSink sink)
 {
-    private readonly ArrayBufferWriter<byte> _kept = new(MessageHeader.Size);
+    /// <summary>The most that is kept for the next message; a long one must not cost its memory for as long as the channel lasts.</summary>
+    private const int KeptBytes = 4096;
+
+    private ArrayBufferWriter<byte> _kept = new(MessageHeader.Size);
     private MessageHeader? _header;
     private uint _left;
 
@@ -41,6 +44,10 @@ internal sealed class MessageReader(IMessageSink sink)
     public void Reset()
     {
         _header = null;
+        if (_kept.Capacity > KeptBytes)
+        {
+            _kept = new(MessageHeader.Size);
+        }
         _kept.ResetWrittenCount();
         Version = (int)Hello.Newest;
     }
@@ -92,6 +99,10 @@ internal sealed class MessageReader(IMessageSink sink)
         if (_left == 0)
         {
             var body = _kept.WrittenSpan;
+            if (_kept.Capacity > KeptBytes)
+            {
+                _kept = new(MessageHeader.Size);
+            }
             // Only the count is reset; the bytes stay until the next message is kept.
             _kept.ResetWrittenCount();
             sink.Whole(header.Type, body);

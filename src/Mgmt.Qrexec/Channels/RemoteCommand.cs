@@ -34,7 +34,17 @@ internal sealed class RemoteCommand : IDataEvents
     void IDataEvents.Exited(int code) => ExitCode = code;
 
     /// <summary>Takes what came on the channel. ERRORS: QrexecProtocolException.</summary>
-    internal void Feed(ReadOnlySpan<byte> bytes) => _data.Feed(bytes);
+    internal void Feed(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            _data.Feed(bytes);
+        }
+        catch (QrexecProtocolException) when (ExitCode is not null)
+        {
+            // It has ended; what comes behind that, in the same block or in a later one, counts for nothing.
+        }
+    }
 
     /// <summary>
     /// Runs it to its end and gives its exit code. <paramref name="output"/> takes what it writes, and no bytes at the end of a stream; <paramref name="receive"/> reads the channel once and

@@ -25,6 +25,7 @@ public sealed class GuestPort : IPortEvents
     // The loop's own, but for _current, of which others end the call.
     private PortOutput? _output;
     private volatile PortCall? _current;
+    private volatile bool _isConnected;
     private long _generation;
     private long _unwanted;
 
@@ -41,6 +42,11 @@ public sealed class GuestPort : IPortEvents
 
     /// <summary>A new connection held input already; whoever sent it may have closed the port since, unheard.</summary>
     internal event Action? FoundInput;
+    /// <summary>Whether the host is connected to it.</summary>
+    public bool IsConnected => _isConnected;
+
+    /// <summary>The call that has it now; null for none.</summary>
+    public GuestCall? Call => _current is { IsCalled: true, IsOver: false } call ? call : null;
 
     /// <summary>Which open of the port this is; see <see cref="Closed"/>.</summary>
     public long Generation => Interlocked.Read(ref _generation);
@@ -133,7 +139,7 @@ public sealed class GuestPort : IPortEvents
         try
         {
             await using var stream = await connect();
-            isConnected = true;
+            _isConnected = isConnected = true;
             await ServeAsync(stream, new PortOutput(stream, _limits.WriteDeadline, _clock), stopping);
         }
         catch (Exception error) when (error is IOException or TimeoutException or OperationCanceledException or ObjectDisposedException or MgmtException or SocketException)
@@ -144,6 +150,7 @@ public sealed class GuestPort : IPortEvents
         {
             Log.ChannelFailed(_log, _name, error);
         }
+        _isConnected = false;
         _current?.End();
         return isConnected;
     }

@@ -30,6 +30,9 @@ public sealed class GuestPortSet
         _asked = Channel.CreateBounded<int>(new BoundedChannelOptions(Math.Max(1, ports.Count)) { SingleReader = true });
     }
 
+    /// <summary>How the ports are now, by number.</summary>
+    public IEnumerable<PortState> States => _served.Select((port, i) => new PortState(port.IsConnected, port.Call is not null ? true : _ports.IsOpen(i), port.Call));
+
     /// <summary>Serves until the token ends, then waits for the calls under way. Never throws.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {

@@ -6,6 +6,8 @@ namespace Mgmt.Qrexec;
 /// <summary>A call on a port. The port's loop fills its input and ends it; the rest may be used from anywhere.</summary>
 internal sealed class PortCall : GuestCall
 {
+    private const int PieceBytes = (int)MessageHeader.MaxDataLength;
+
     private readonly PortOutput _output;
     private readonly Pipe _input;
     private readonly CancellationTokenSource _gone = new();
@@ -47,18 +49,23 @@ internal sealed class PortCall : GuestCall
 
     public override ValueTask AcceptAsync(CancellationToken cancellation) => SendAsync(output => ExecParameters.WriteConnect(output, 0, 0, Ident), cancellation);
 
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) => SendStreamAsync(MessageType.DataStdout, output, cancellation);
 
-    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, (int)MessageHeader.MaxDataLength), cancellation);
+    public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) => SendStreamAsync(MessageType.DataStderr, output, cancellation);
 
-    public override ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation) => LastAsync(to =>
+    public override async ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation)
     {
-        DataWriter.Write(to, MessageType.DataStdout, output.Span, (int)MessageHeader.MaxDataLength);
-        DataWriter.WriteEnd(to, MessageType.DataStdout);
-        DataWriter.WriteExitCode(to, exitCode);
-    }, cancellation);
+        // The last piece goes with the end, so that a short answer is one write.
+        var before = Math.Max(0, output.Length - PieceBytes);
+        await SendStreamAsync(MessageType.DataStdout, output[..before], cancellation);
+        await LastAsync(to =>
+        {
+            DataWriter.Write(to, MessageType.DataStdout, output.Span[before..], PieceBytes);
+            DataWriter.WriteEnd(to, MessageType.DataStdout);
+            DataWriter.WriteExitCode(to, exitCode);
+        }, cancellation);
+        CountOutput(output.Length - before);
+    }
 
     internal bool IsCalled => _request is not null;
 
@@ -69,6 +76,7 @@ internal sealed class PortCall : GuestCall
     internal void Take(ReadOnlySpan<byte> bytes)
     {
         _input.Writer.Write(bytes);
+        CountInput(bytes.Length);
         _hasNew = true;
     }
 
@@ -108,6 +116,18 @@ internal sealed class PortCall : GuestCall
     }
 
     private CallIdent Ident => Request.Ident ?? throw new InvalidOperationException("a call without an ident is not answered");
+
+    /// <summary>Piece by piece: of what is much only one is copied at a time, and each has the deadline for itself.</summary>
+    private async ValueTask SendStreamAsync(MessageType stream, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
+    {
+        while (!bytes.IsEmpty)
+        {
+            var piece = bytes[..Math.Min(bytes.Length, PieceBytes)];
+            await SendAsync(to => DataWriter.Write(to, stream, piece.Span, PieceBytes), cancellation);
+            CountOutput(piece.Length);
+            bytes = bytes[piece.Length..];
+        }
+    }
 
     private async ValueTask LastAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation)
     {

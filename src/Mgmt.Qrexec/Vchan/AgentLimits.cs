@@ -15,6 +15,8 @@ public sealed record AgentLimits
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(2);
     /// <summary>Between attempts to reach an agent whose channel ended.</summary>
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>Calls of one agent that are served or refused at once; then it is not read. More than there are data channels.</summary>
+    public int Calls { get; init; } = 512;
     /// <summary>Input of a call that is kept for it; then the guest waits.</summary>
     public int InputBytes { get; init; } = 256 * 1024;
 }

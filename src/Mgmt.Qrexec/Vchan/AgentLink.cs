@@ -46,6 +46,9 @@ public sealed class AgentLink : IControlEvents
 
     internal LinkPorts Ports { get; } = new();
 
+    /// <summary>The version spoken with the agent, 0 while there is none, and how many data channels are taken.</summary>
+    public (int Version, int DataChannels) State => (_output is null ? 0 : Volatile.Read(ref _version), Ports.Taken().Length);
+
     /// <summary>Serves until the token ends, then waits for the calls under way.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
@@ -139,7 +142,6 @@ public sealed class AgentLink : IControlEvents
     {
         lock (_gate)
         {
-            _serving.RemoveWhere(task => task.IsCompleted);
             _serving.Add(Task.Run(() => rest(_stopping), CancellationToken.None));
         }
     }
@@ -162,6 +164,7 @@ public sealed class AgentLink : IControlEvents
     {
         lock (_gate)
         {
+            _serving.RemoveWhere(task => task.IsCompleted);
             return [.. _serving];
         }
     }
@@ -186,7 +189,7 @@ public sealed class AgentLink : IControlEvents
         }
         while (true)
         {
-            Begin(control);
+            await BeginAsync(control, stopping);
             control.Feed((await ReadAsync(stream, block, stopping)).Span);
         }
     }
@@ -239,7 +242,7 @@ public sealed class AgentLink : IControlEvents
         }
     }
 
-    private void Begin(ControlProtocol control)
+    private async ValueTask BeginAsync(ControlProtocol control, CancellationToken stopping)
     {
         lock (_gate)
         {
@@ -249,6 +252,11 @@ public sealed class AgentLink : IControlEvents
         WriteDown();
         while (_called.TryDequeue(out var request))
         {
+            while (Serving() is { } serving && serving.Length >= _limits.Calls)
+            {
+                // It calls faster than it takes its answers.
+                await Task.WhenAny(serving).WaitAsync(stopping);
+            }
             if (request.Ident is null)
             {
                 // An answer would have to name it.

@@ -59,10 +59,10 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
     }
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, DataProtocol.MaxBody(_version)), cancellation);
+        SendAsync(to => DataWriter.Write(to, MessageType.DataStdout, output.Span, DataProtocol.MaxBody(_version)), output.Length, cancellation);
 
     public override ValueTask WriteErrorAsync(ReadOnlyMemory<byte> output, CancellationToken cancellation) =>
-        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, DataProtocol.MaxBody(_version)), cancellation);
+        SendAsync(to => DataWriter.Write(to, MessageType.DataStderr, output.Span, DataProtocol.MaxBody(_version)), output.Length, cancellation);
 
     public override async ValueTask EndAsync(ReadOnlyMemory<byte> output, int exitCode, CancellationToken cancellation)
     {
@@ -75,7 +75,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
                 DataWriter.WriteEnd(to, MessageType.DataStderr);
             }
             DataWriter.WriteExitCode(to, exitCode);
-        }, cancellation);
+        }, output.Length, cancellation);
         Volatile.Write(ref _isFinished, true);
     }
 
@@ -87,6 +87,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         if (!_isClosed)
         {
             _input.Writer.Write(bytes);
+            CountInput(bytes.Length);
             _hasNew = true;
         }
     }
@@ -146,7 +147,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
             {
                 DataWriter.WriteEnd(to, MessageType.DataStderr);
             }
-        }, cancellation);
+        }, 0, cancellation);
     }
 
     /// <summary>Reads until the guest closes; what nobody wants any more is thrown away.</summary>
@@ -197,7 +198,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         throw new OperationCanceledException("the agent is gone");
     }
 
-    private async ValueTask SendAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation)
+    private async ValueTask SendAsync(Action<ArrayBufferWriter<byte>> write, int outputBytes, CancellationToken cancellation)
     {
         var message = Bytes(write);
         if (message.IsEmpty)
@@ -208,6 +209,7 @@ internal sealed class VchanCall : GuestCall, IDataEvents, IAsyncDisposable
         try
         {
             await _output!.WriteAsync(message, () => true, either.Token);
+            CountOutput(outputBytes);
         }
         catch (Exception error) when (error is IOException or TimeoutException)
         {

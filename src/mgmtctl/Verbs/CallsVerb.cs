@@ -16,7 +16,7 @@ internal static class CallsVerb
             await run.Daemon.CallAsync("mgmt.call.Cancel", run.Get(id)!, Daemon.Host, "", token);
             return ExitCode.Done;
         });
-        return cli.Verb("calls", "List the calls that run now, or cancel one", ["mgmtctl calls", "mgmtctl calls cancel 17"], [cancel], async (run, token) =>
+        return cli.Verb("calls", "List the calls that run now and the channels of VMs, or cancel a call", ["mgmtctl calls", "mgmtctl calls channels", "mgmtctl calls cancel 17"], [cancel, CallChannelsVerb.Create(cli)], async (run, token) =>
         {
             var lines = await run.Daemon.LinesAsync("mgmt.call.List", "", Daemon.Host, token);
             run.Output.Table(Columns, [.. lines.Select(KeyValues.OfWords).Select(Row)]);

@@ -62,6 +62,8 @@ internal sealed record DaemonSettings
     internal int GuestAgentPorts { get; init; } = 2;
 
     internal bool GuestVsock { get; init; }
+    /// <summary>Bytes of payloads that may be held in memory for all calls of one VM together; the longest that one may have fits.</summary>
+    internal long GuestPayloadBytes { get; init; } = 4 << 20;
 
     internal string? VchanDirectory { get; init; }
 
@@ -113,6 +115,7 @@ internal sealed record DaemonSettings
             GuestPorts = file.Number("guest-ports", 0, 16) ?? 8,
             GuestAgentPorts = file.Number("guest-agent-ports", 0, 8) ?? 2,
             GuestVsock = file.OneOf("guest-vsock", "off", "on") == "on",
+            GuestPayloadBytes = (long)(file.Number("guest-payload-mib", 1, 1024) ?? 4) << 20,
             VchanDirectory = Absolute(file.Text("vchan-dir"), "directory of vchan sockets"),
             QubesdSockets = [.. (file.Texts("qubesd-sockets") ?? []).Select(path => Socket(path)).OfType<string>()],
             Services = ServiceSettings.Read(file),

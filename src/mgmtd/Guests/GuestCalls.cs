@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using Mgmt.Api;
 using Mgmt.Core;
 using Mgmt.Qrexec;
@@ -13,14 +14,26 @@ namespace Mgmt.Daemon;
 /// </summary>
 internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Dispatcher dispatcher, ServiceCalls services, DaemonSettings settings, TimeProvider clock, ILogger<GuestCalls> log) : IGuestCallHandler
 {
+    private readonly ConcurrentDictionary<GuestCall, RunningCall> _running = new();
     private int _inFlight;
+
+    /// <summary>What payloads of its calls are held, and may be.</summary>
+    internal PayloadBudget Payloads { get; } = new(vm, settings.GuestPayloadBytes);
+
+    /// <summary>How many there may be; one more is refused.</summary>
+    internal int MaxInFlight => maxInFlight;
+
+    /// <summary>Those that are in flight now.</summary>
+    internal IReadOnlyCollection<RunningCall> Running => [.. _running.Values];
 
     public async Task ServeAsync(GuestCall call, CancellationToken cancellation)
     {
         var count = Interlocked.Increment(ref _inFlight);
+        var request = GuestRequest.Of(call.Request, vm);
         try
         {
-            await AnswerAsync(call, count, cancellation);
+            _running[call] = new(call, request, clock.GetTimestamp());
+            await AnswerAsync(call, request, count, cancellation);
         }
         catch (OperationCanceledException error)
         {
@@ -32,13 +45,13 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         }
         finally
         {
+            _running.TryRemove(call, out _);
             Interlocked.Decrement(ref _inFlight);
         }
     }
 
-    private async Task AnswerAsync(GuestCall call, int count, CancellationToken cancellation)
+    private async Task AnswerAsync(GuestCall call, CallRequest request, int count, CancellationToken cancellation)
     {
-        var request = GuestRequest.Of(call.Request, vm);
         var who = caller with { Via = call.Transport };
         if (call.Request.IsWellFormed && count <= maxInFlight && !GuestRequest.IsManagementCall(request))
         {
@@ -46,6 +59,7 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
             return;
         }
         var session = dispatcher.Open(request, who);
+        call.Id = session.Id;
         if (Refusal(call.Request, request, count) is { } refusal)
         {
             dispatcher.Refused(session, who, refusal);
@@ -54,10 +68,11 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
             return;
         }
         await call.AcceptAsync(cancellation);
+        using var held = Payloads.Open();
         ReadOnlyMemory<byte> payload;
         try
         {
-            payload = session.StreamsPayload ? default : await PayloadAsync(call, session, request, cancellation);
+            payload = session.StreamsPayload ? default : await PayloadAsync(call, session, request, held, cancellation);
         }
         catch (MgmtException error)
         {
@@ -115,13 +130,13 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         return null;
     }
 
-    /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>
-    private async Task<ReadOnlyMemory<byte>> PayloadAsync(GuestCall call, CallSession session, CallRequest request, CancellationToken cancellation)
+    /// <summary>The payload in full. ERRORS: ProtocolError over the cap, MgmtBusyError over the VM's budget, MgmtTimeoutError when the end does not come, MgmtCancelledError when the caller goes.</summary>
+    private async Task<ReadOnlyMemory<byte>> PayloadAsync(GuestCall call, CallSession session, CallRequest request, PayloadBudget.Share held, CancellationToken cancellation)
     {
         using var input = new GuestPayload(call, session.TakesPayload ? settings.RequestDeadline : GuestPayload.Quiet, clock);
         try
         {
-            return await input.ReadAllAsync(session.CapBytes - GuestRequest.HeaderBytes(request), cancellation);
+            return await input.ReadAllAsync(session.CapBytes - GuestRequest.HeaderBytes(request), settings.RequestDeadline, held, cancellation);
         }
         catch (MgmtException error) when (error.Code == ErrorCode.MgmtTimeoutError && !session.TakesPayload && !input.HasRead)
         {

@@ -43,19 +43,30 @@ internal sealed class GuestPayload : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>All of it. ERRORS: ProtocolError over the cap, and those of reading.</summary>
-    internal async Task<ReadOnlyMemory<byte>> ReadAllAsync(int capBytes, CancellationToken cancellation)
+    /// <summary>All of it, within the deadline however steadily it trickles. ERRORS: ProtocolError over the cap, MgmtBusyError of the budget, MgmtTimeoutError, and those of reading.</summary>
+    internal async Task<ReadOnlyMemory<byte>> ReadAllAsync(int capBytes, TimeSpan deadline, PayloadBudget.Share held, CancellationToken cancellation)
     {
         var whole = new ArrayBufferWriter<byte>(256);
-        while (await ReadAsync(whole.GetMemory(4096), cancellation) is var read and > 0)
+        using var late = new CancellationTokenSource(deadline, _clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(late.Token, cancellation);
+        try
         {
-            whole.Advance(read);
-            if (whole.WrittenCount > capBytes)
+            while (await ReadAsync(whole.GetMemory(4096), either.Token) is var read and > 0)
             {
-                throw new MgmtException(ErrorCode.ProtocolError, "The request is longer than the %s bytes that this call takes", capBytes.ToString(CultureInfo.InvariantCulture));
+                whole.Advance(read);
+                held.Take(read);
+                if (whole.WrittenCount > capBytes)
+                {
+                    throw new MgmtException(ErrorCode.ProtocolError, "The request is longer than the %s bytes that this call takes", capBytes.ToString(CultureInfo.InvariantCulture));
+                }
+                either.Token.ThrowIfCancellationRequested();
             }
+            return whole.WrittenMemory;
         }
-        return whole.WrittenMemory;
+        catch (OperationCanceledException error) when (!cancellation.IsCancellationRequested)
+        {
+            throw new MgmtException(error, ErrorCode.MgmtTimeoutError, "The request did not end within %s s; end your input after the payload", deadline.TotalSeconds.ToString(CultureInfo.InvariantCulture));
+        }
     }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Daemon;
 
 /// <summary>Serves the calls of every VM that runs, on whatever channels its process has, from its start or adoption to its end.</summary>
-internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, GuestTransports transports, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
+internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispatcher dispatcher, ServiceCalls services, GuestServices agents, GuestChannels shown, GuestTransports transports, DaemonSettings settings, TimeProvider clock, ILoggerFactory logs)
 {
     /// <summary>Calls in flight, those included that run to their end after their caller went away.</summary>
     private const int CallsPerPort = 4;
@@ -48,7 +48,10 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
             {
                 using var over = CancellationTokenSource.CreateLinkedTokenSource(stopping);
                 var kept = new KeptControl(session.Vm.Run, transports.Descriptors);
-                var serving = Task.WhenAll(Channels(session, vm, kept, over.Token));
+                var calls = CallsOf(session, vm);
+                var channels = new VmChannels(calls, () => agents.Uses(session), clock);
+                using var known = shown.Enter(session.Name, channels.Write);
+                var serving = Task.WhenAll(Channels(session, vm, channels, kept, over.Token));
                 await Task.WhenAny(serving, session.Vm.Exited);
                 if (session.Vm.Exited.IsCompleted)
                 {
@@ -69,22 +72,28 @@ internal sealed class GuestServer(SessionTable sessions, StateStore store, Dispa
     }
 
     /// <summary>One set of limits for all channels of a VM.</summary>
-    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, KeptControl kept, CancellationToken over)
+    private GuestCalls CallsOf(VmSession session, VmRecord vm)
+    {
+        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
+        return new(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
+    }
+
+    private IEnumerable<Task> Channels(VmSession session, VmRecord vm, VmChannels channels, KeptControl kept, CancellationToken over)
     {
         var name = session.Name.Value;
-        var caller = new Caller((uint)(settings.IsSession ? (int)Native.GetEffectiveUid() : settings.UidBase + vm.Qid), session.Vm.Run.Pid, CallerRole.VmFrontEnd);
-        var calls = new GuestCalls(session.Name, caller, CallsPerPort * Math.Max(1, settings.GuestPorts), dispatcher, services, settings, clock, logs.CreateLogger<GuestCalls>());
         if (session.Vm.Ports is { Count: > 0 } ports)
         {
-            yield return new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, transports.Descriptors), calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>()).RunAsync(over);
+            channels.Ports = new GuestPortSet(name, new KeptPorts(ports, session.Vm.Run, transports.Descriptors), channels.Calls, new PortLimits(), clock, logs.CreateLogger<GuestPortSet>());
+            yield return channels.Ports.RunAsync(over);
         }
         if (session.Vm.VsockCid is { } cid)
         {
-            yield return transports.Vsock.ServeAsync(cid, name, calls, over);
+            yield return transports.Vsock.ServeAsync(cid, name, channels.Calls, over);
         }
-        if (transports.Agents is { } agents)
+        if (transports.Agents is { } links)
         {
-            yield return agents.Add(session, (uint)vm.Qid, calls, kept).RunAsync(over);
+            channels.Link = links.Add(session, (uint)vm.Qid, channels.Calls, kept);
+            yield return channels.Link.RunAsync(over);
         }
     }
 }

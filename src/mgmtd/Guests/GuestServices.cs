@@ -21,7 +21,7 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
     /// Makes sure that the VM runs and has an agent, which has room for the command. SHAPE of one: docs/guest-channels.md, "Agent ports". ERRORS: MgmtException, of a start also those of
     /// <see cref="VmStarter"/>; MgmtTimeoutError when nobody answers in the guest.
     /// </summary>
-    internal async Task<GuestService> OpenAsync(VmName target, string source, GuestCommandLine command, bool autostart, CancellationToken cancellation)
+    internal async Task<GuestService> OpenAsync(VmName target, (string Vm, long Call) source, GuestCommandLine command, bool autostart, CancellationToken cancellation)
     {
         var vm = store.Current.Find(target) ?? throw new MgmtException(ErrorCode.QubesVMNotFoundError, "No such domain: '%s'", target.Value);
         if (vm.Status.State == VmState.Halted && autostart)
@@ -46,7 +46,7 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
     }
 
     /// <summary>By whichever agent is there first.</summary>
-    private async Task<GuestService> OpenAsync(VmRecord vm, VmSession session, string source, GuestCommandLine command, CancellationToken cancellation)
+    private async Task<GuestService> OpenAsync(VmRecord vm, VmSession session, (string Vm, long Call) source, GuestCommandLine command, CancellationToken cancellation)
     {
         var ports = session.Vm.Ports is { AgentCount: > 0 } some ? some : null;
         if (agents is null)
@@ -71,9 +71,9 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
         return new GuestService((input, output, token) => opened.RunAsync(input, output, token), opened.DisposeAsync);
     }
 
-    private async Task<GuestService> OpenPortAsync(VmSession session, IGuestPorts ports, string source, GuestCommandLine command, CancellationToken cancellation)
+    private async Task<GuestService> OpenPortAsync(VmSession session, IGuestPorts ports, (string Vm, long Call) source, GuestCommandLine command, CancellationToken cancellation)
     {
-        var held = await Ports(session, ports.AgentCount).TakeAsync(source, cancellation);
+        var held = await Ports(session, ports.AgentCount).TakeAsync(source.Vm, source.Call, cancellation);
         Stream? stream = null;
         try
         {
@@ -102,6 +102,9 @@ internal sealed class GuestServices(SessionTable sessions, StateStore store, VmS
             await service.Result.DisposeAsync();
         }
     }
+    /// <summary>Who has the agent's ports of a VM that runs, by number.</summary>
+    internal IReadOnlyList<AgentPorts.PortUse> Uses(VmSession session) =>
+        session.Vm.Ports is { AgentCount: > 0 } ports ? _ports.TryGetValue(session, out var known) ? known.Uses : AgentPorts.Unused(ports.AgentCount) : [];
 
     private AgentPorts Ports(VmSession session, int count) => _ports.GetOrAdd(session, key =>
     {

@@ -22,6 +22,7 @@ internal sealed class ServiceCalls(
     internal async Task ServeAsync(GuestCall call, VmName vm, CallRequest request, Caller caller, CancellationToken stopping)
     {
         var (id, began) = (calls.NextId(), clock.GetTimestamp());
+        call.Id = id;
         using var deadline = new CancellationTokenSource(settings.Deadline, clock);
         using var over = CancellationTokenSource.CreateLinkedTokenSource(call.Gone, deadline.Token, stopping);
         using var active = calls.Enter(id, request, caller, over.Token);
@@ -84,7 +85,7 @@ internal sealed class ServiceCalls(
         {
             var target = made?.Name ?? call.Target;
             call.Active.GoesTo(target.Value);
-            route.Guest = await guests.OpenAsync(target, call.Vm.Value, new(call.Allow.User, $"QUBESRPC {call.ServiceAtTarget} {source}"), call.Allow.Autostart || made is not null, cancellation);
+            route.Guest = await guests.OpenAsync(target, (call.Vm.Value, call.Active.Id), new(call.Allow.User, $"QUBESRPC {call.ServiceAtTarget} {source}"), call.Allow.Autostart || made is not null, cancellation);
             return route;
         }
         catch
