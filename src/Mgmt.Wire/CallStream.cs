@@ -1,16 +1,14 @@
-using System.Net.Sockets;
-
 namespace Mgmt.Wire;
 
 /// <summary>
 /// A call under way whose content comes while it is made: what is read is the content, what is written the payload. It has no deadlines. Disposing ends the call.
-/// A NetworkStream does not take a socket that is shut down for sending. ERRORS: IOException when the connection broke.
+/// ERRORS: IOException when the connection broke; what there is instead of a content, by its code.
 /// </summary>
 public sealed class CallStream : Stream
 {
-    private readonly Socket _socket;
+    private readonly CallConnection _connection;
 
-    internal CallStream(Socket socket) => _socket = socket;
+    internal CallStream(CallConnection connection) => _connection = connection;
 
     /// <inheritdoc/>
     public override bool CanRead => true;
@@ -32,30 +30,10 @@ public sealed class CallStream : Stream
     }
 
     /// <summary>Says that the payload is at its end. The content goes on.</summary>
-    public void EndInput()
-    {
-        try
-        {
-            _socket.Shutdown(SocketShutdown.Send);
-        }
-        catch (SocketException)
-        {
-            // The daemon has ended the call; what it sent before tells more.
-        }
-    }
+    public void EndInput() => _connection.EndInput();
 
     /// <inheritdoc/>
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        try
-        {
-            return await _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
-        }
-        catch (SocketException error)
-        {
-            throw new IOException(error.Message, error);
-        }
-    }
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => _connection.ReceiveAsync(buffer, cancellationToken);
 
     /// <inheritdoc/>
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
@@ -63,16 +41,9 @@ public sealed class CallStream : Stream
     /// <inheritdoc/>
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        try
+        while (!buffer.IsEmpty)
         {
-            while (!buffer.IsEmpty)
-            {
-                buffer = buffer[await _socket.SendAsync(buffer, SocketFlags.None, cancellationToken)..];
-            }
-        }
-        catch (SocketException error)
-        {
-            throw new IOException(error.Message, error);
+            buffer = buffer[await _connection.SendAsync(buffer, cancellationToken)..];
         }
     }
 
@@ -104,7 +75,7 @@ public sealed class CallStream : Stream
     {
         if (disposing)
         {
-            _socket.Dispose();
+            _connection.Dispose();
         }
         base.Dispose(disposing);
     }

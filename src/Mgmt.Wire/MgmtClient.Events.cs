@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Mgmt.Core;
 
@@ -20,23 +19,22 @@ public sealed partial class MgmtClient
     /// </summary>
     public async IAsyncEnumerable<MgmtEvent> EventsAsync(RequestHeader header, EventFilter filter, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var head = Head(header, filter.ToBytes());
-        using var socket = await ConnectAsync(cancellationToken);
+        using var connection = await ConnectAsync(header, cancellationToken);
         using var deadline = new IdleTimer(filter.WithCursor ? EventIdleDeadline : Timeout.InfiniteTimeSpan, Time, cancellationToken);
         await deadline.Guard(async () =>
         {
-            await SendAsync(socket, head, Stream.Null, null, deadline);
+            await SendAsync(connection, filter.ToBytes(), Stream.Null, null, deadline);
             return true;
         });
         var buffer = new byte[ChunkBytes];
         int filled = 0, n;
         var first = true;
-        while ((n = await deadline.Guard(() => ReceiveAsync(socket, buffer.AsMemory(filled), deadline))) > 0)
+        while ((n = await deadline.Guard(() => ReceiveAsync(connection, buffer.AsMemory(filled), deadline))) > 0)
         {
             filled += n;
             if (first && buffer[0] != (byte)'1')
             {
-                throw await RefusalAsync(socket, buffer.AsMemory(0, filled), deadline);
+                throw await RefusalAsync(connection, buffer.AsMemory(0, filled), deadline);
             }
             first = false;
             var rest = new ReadOnlySequence<byte>(buffer, 0, filled);
@@ -52,8 +50,8 @@ public sealed partial class MgmtClient
         }
     }
 
-    private async Task<MgmtException> RefusalAsync(Socket socket, ReadOnlyMemory<byte> already, IdleTimer deadline) =>
-        await deadline.Guard(async () => ReplyParser.Parse(await ReadToEndAsync(socket, already, deadline))) is Reply.Failure failure
+    private async Task<MgmtException> RefusalAsync(CallConnection connection, ReadOnlyMemory<byte> already, IdleTimer deadline) =>
+        await deadline.Guard(async () => ReplyParser.Parse(await ReadToEndAsync(connection, already, deadline))) is Reply.Failure failure
             ? failure.ToException()
             : new MgmtException(ErrorCode.ProtocolError, "The daemon answers with one reply, not with an event stream");
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Mgmt.Core;
 
 namespace Mgmt.Wire;
@@ -13,48 +12,43 @@ public sealed partial class MgmtClient
     /// </summary>
     public async Task<CallStream> OpenAsync(RequestHeader header, ReadOnlyMemory<byte> payload, bool endInput, CancellationToken cancellationToken)
     {
-        var socket = await ConnectAsync(cancellationToken);
+        var connection = await ConnectAsync(header, cancellationToken);
         try
         {
             using (var deadline = new IdleTimer(IdleDeadline, Time, cancellationToken))
             {
                 await deadline.Guard(async () =>
                 {
-                    await SendAllAsync(socket, Head(header, payload.Span), deadline);
+                    await TrySendAllAsync(connection, Join(connection.Head, payload), deadline);
                     if (endInput)
                     {
-                        socket.Shutdown(SocketShutdown.Send);
+                        connection.EndInput();
                     }
-                    await BeginAsync(socket, deadline);
+                    await BeginAsync(connection, deadline);
                     return true;
                 });
             }
-            return new CallStream(socket);
-        }
-        catch (SocketException error)
-        {
-            socket.Dispose();
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "The connection to the daemon broke: %s", error.Message);
+            return new CallStream(connection);
         }
         catch
         {
-            socket.Dispose();
+            connection.Dispose();
             throw;
         }
     }
 
     /// <summary>Reads the mark of OK, or the refusal.</summary>
-    private async Task BeginAsync(Socket socket, IdleTimer deadline)
+    private async Task BeginAsync(CallConnection connection, IdleTimer deadline)
     {
         var mark = new byte[MarkBytes];
         var filled = 0;
-        while (filled < MarkBytes && await ReceiveAsync(socket, mark.AsMemory(filled), deadline) is > 0 and var n)
+        while (filled < MarkBytes && await ReceiveAsync(connection, mark.AsMemory(filled), deadline) is > 0 and var n)
         {
             filled += n;
         }
         if (mark[0] != (byte)'0' || filled < MarkBytes || mark[1] != 0)
         {
-            throw await RefusalAsync(socket, mark.AsMemory(0, filled), deadline);
+            throw await RefusalAsync(connection, mark.AsMemory(0, filled), deadline);
         }
     }
 }

@@ -1,16 +1,23 @@
 using System.Buffers;
-using System.Net.Sockets;
 using Mgmt.Core;
 
 namespace Mgmt.Wire;
 
 /// <summary>
-/// The client's side: one connection per call on the daemon's socket. Holds no connection between calls and may be
-/// used by many at once. SOURCE: docs/wire.md.
+/// The client's side: one connection per call. Holds no connection between calls and may be used by many at once. SOURCE: docs/wire.md.
 /// </summary>
-public sealed partial class MgmtClient(string socketPath)
+public sealed partial class MgmtClient(ICallTransport transport)
 {
     private const int ChunkBytes = 64 * 1024;
+
+    /// <summary>The client of the daemon whose socket this is.</summary>
+    public MgmtClient(string socketPath)
+        : this(new SocketTransport(socketPath))
+    {
+    }
+
+    /// <summary>Whether a call names who makes it.</summary>
+    public bool NamesSource => transport.NamesSource;
 
     /// <summary>The longest wait for the daemon to take the connection.</summary>
     public TimeSpan ConnectDeadline { get; init; } = TimeSpan.FromSeconds(5);
@@ -41,93 +48,61 @@ public sealed partial class MgmtClient(string socketPath)
     /// <summary>As above with bytes before the stream's, such as the first line of ImportWithSize. Progress counts the stream's only.</summary>
     public async Task<Reply> CallAsync(RequestHeader header, ReadOnlyMemory<byte> first, Stream stream, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        var head = Head(header, first.Span);
-        using var socket = await ConnectAsync(cancellationToken);
+        using var connection = await ConnectAsync(header, cancellationToken);
         using var deadline = new IdleTimer(IdleDeadline, Time, cancellationToken);
         return await deadline.Guard(async () =>
         {
-            await SendAsync(socket, head, stream, progress, deadline);
-            return ReplyParser.Parse(await ReadToEndAsync(socket, ReadOnlyMemory<byte>.Empty, deadline));
+            await SendAsync(connection, first, stream, progress, deadline);
+            return ReplyParser.Parse(await ReadToEndAsync(connection, ReadOnlyMemory<byte>.Empty, deadline));
         });
     }
 
-    private static byte[] Head(RequestHeader header, ReadOnlySpan<byte> payload)
+    private async Task<CallConnection> ConnectAsync(RequestHeader header, CancellationToken cancellationToken)
     {
-        var output = new ArrayBufferWriter<byte>(256 + payload.Length);
-        header.Write(output);
-        output.Write(payload);
-        return output.WrittenSpan.ToArray();
+        using var deadline = new IdleTimer(ConnectDeadline, Time, cancellationToken);
+        return await deadline.Guard(() => transport.ConnectAsync(header, deadline.Token));
     }
 
-    private async Task<Socket> ConnectAsync(CancellationToken cancellationToken)
-    {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            using var deadline = new IdleTimer(ConnectDeadline, Time, cancellationToken);
-            await deadline.Guard(async () =>
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath), deadline.Token);
-                return true;
-            });
-            return socket;
-        }
-        catch (Exception error) when (error is SocketException or ArgumentException)
-        {
-            socket.Dispose();
-            throw new MgmtException(error, ErrorCode.MgmtUnavailableError, "Cannot reach the daemon at %s: %s", socketPath,
-                error is SocketException reason ? Reason(reason) : "not the path of a socket");
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>What the runtime says of a missing file speaks of addresses.</summary>
-    private static string Reason(SocketException error) => error.SocketErrorCode switch
-    {
-        SocketError.AddressNotAvailable => "there is no such socket; is it running?",
-        SocketError.ConnectionRefused => "nobody listens there; is it running?",
-        SocketError.AccessDenied => "you may not open this socket",
-        _ => error.Message,
-    };
-
-    private static async Task SendAsync(Socket socket, byte[] head, Stream payload, IProgress<long>? progress, IdleTimer deadline)
+    private static async Task SendAsync(CallConnection connection, ReadOnlyMemory<byte> first, Stream payload, IProgress<long>? progress, IdleTimer deadline)
     {
         var buffer = payload == Stream.Null ? [] : new byte[ChunkBytes];
+        var isTaken = await TrySendAllAsync(connection, Join(connection.Head, first), deadline);
+        long sent = 0;
+        for (int n; isTaken && buffer.Length > 0 && (n = await payload.ReadAsync(buffer, deadline.Token)) > 0;)
+        {
+            isTaken = await TrySendAllAsync(connection, buffer.AsMemory(0, n), deadline);
+            progress?.Report(sent += n);
+        }
+        connection.EndInput();
+    }
+
+    /// <summary>One write, so that a call that is short arrives in one piece.</summary>
+    private static ReadOnlyMemory<byte> Join(ReadOnlyMemory<byte> head, ReadOnlyMemory<byte> payload) =>
+        head.IsEmpty ? payload : payload.IsEmpty ? head : (byte[])[.. head.Span, .. payload.Span];
+
+    /// <summary>False when the daemon closed before it took everything. It answers before it closes, and that answer says why.</summary>
+    private static async Task<bool> TrySendAllAsync(CallConnection connection, ReadOnlyMemory<byte> bytes, IdleTimer deadline)
+    {
         try
         {
-            await SendAllAsync(socket, head, deadline);
-            long sent = 0;
-            for (int n; buffer.Length > 0 && (n = await payload.ReadAsync(buffer, deadline.Token)) > 0;)
+            while (!bytes.IsEmpty)
             {
-                await SendAllAsync(socket, buffer.AsMemory(0, n), deadline);
-                progress?.Report(sent += n);
+                bytes = bytes[await connection.SendAsync(bytes, deadline.Token)..];
+                deadline.Restart();
             }
-            socket.Shutdown(SocketShutdown.Send);
+            return true;
         }
-        catch (SocketException)
+        catch (IOException)
         {
-            // The daemon closed before it took everything. It answers before it closes, and that answer says why.
+            return false;
         }
     }
 
-    private static async Task SendAllAsync(Socket socket, ReadOnlyMemory<byte> bytes, IdleTimer deadline)
-    {
-        while (!bytes.IsEmpty)
-        {
-            bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, deadline.Token)..];
-            deadline.Restart();
-        }
-    }
-
-    private async Task<ReadOnlyMemory<byte>> ReadToEndAsync(Socket socket, ReadOnlyMemory<byte> already, IdleTimer deadline)
+    private async Task<ReadOnlyMemory<byte>> ReadToEndAsync(CallConnection connection, ReadOnlyMemory<byte> already, IdleTimer deadline)
     {
         var reply = new ArrayBufferWriter<byte>(4096);
         reply.Write(already.Span);
-        while (await ReceiveAsync(socket, reply.GetMemory(4096), deadline) is > 0 and var n)
+        while (await ReceiveAsync(connection, reply.GetMemory(4096), deadline) is > 0 and var n)
         {
             reply.Advance(n);
             if (reply.WrittenCount > MaxReplyBytes)
@@ -138,16 +113,16 @@ public sealed partial class MgmtClient(string socketPath)
         return reply.WrittenMemory;
     }
 
-    /// <summary>Bytes received, 0 at the end. A daemon that closes with bytes of ours unread resets the connection, after its own bytes.</summary>
-    private static async Task<int> ReceiveAsync(Socket socket, Memory<byte> buffer, IdleTimer deadline)
+    /// <summary>Bytes received, 0 at the end. A daemon that closes with bytes of ours unread breaks the connection, after its own bytes.</summary>
+    private static async Task<int> ReceiveAsync(CallConnection connection, Memory<byte> buffer, IdleTimer deadline)
     {
         try
         {
-            var n = await socket.ReceiveAsync(buffer, SocketFlags.None, deadline.Token);
+            var n = await connection.ReceiveAsync(buffer, deadline.Token);
             deadline.Restart();
             return n;
         }
-        catch (SocketException error) when (error.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
+        catch (IOException)
         {
             return 0;
         }

@@ -15,7 +15,7 @@ internal sealed class CommandLine
     private readonly Dictionary<Command, string[]> _examples = [];
     private readonly Option<string?> _connect = new("--connect")
     {
-        Description = "The daemon: qemu:///system (default), qemu:///session or unix:///PATH",
+        Description = "The daemon: qemu:///system (default), qemu:///session, unix:///PATH, or in a guest " + Endpoint.Qrexec,
         HelpName = "URI",
         Recursive = true,
     };

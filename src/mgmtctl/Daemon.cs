@@ -9,6 +9,9 @@ internal sealed class Daemon(MgmtClient client)
 {
     public const string Host = "dom0";
 
+    /// <summary>Whether calls name who makes them; from a guest they do not.</summary>
+    public bool NamesSource => client.NamesSource;
+
     /// <summary>Bytes that a call answers.</summary>
     public Task<ReadOnlyMemory<byte>> CallAsync(string method, string argument, string destination, string payload, CancellationToken cancellationToken) =>
         CallAsync(Header(method, argument, destination), Encoding.UTF8.GetBytes(payload), cancellationToken);

@@ -1,21 +1,26 @@
+using Mgmt.Wire;
+
 namespace Mgmt.Cli;
 
-/// <summary>Which socket is meant: --socket, else --connect, else MGMT_SOCKET, else the system's daemon.</summary>
+/// <summary>Which daemon is meant, and the way to it: --socket, else --connect, else MGMT_SOCKET, else the system's.</summary>
 internal static class Endpoint
 {
     public const string System = "/run/mgmtd/mgmtd.sock";
 
-    public static string Resolve(string? socket, string? uri, Func<string, string?> variable)
+    /// <summary>In a guest: the daemon of its host, by qrexec-client-vm.</summary>
+    public const string Qrexec = "qrexec:///";
+
+    public static ICallTransport Resolve(string? socket, string? uri, Func<string, string?> variable)
     {
         if (socket is not null && uri is not null)
         {
             throw new UsageException("--connect and --socket cannot be used together");
         }
-        if (socket is not null || uri is not null)
+        if (uri == Qrexec)
         {
-            return socket ?? FromUri(uri!, variable);
+            return new QrexecTransport(variable("PATH") ?? "");
         }
-        return variable("MGMT_SOCKET") is { Length: > 0 } path ? path : System;
+        return new SocketTransport(socket ?? (uri is not null ? FromUri(uri, variable) : variable("MGMT_SOCKET") is { Length: > 0 } path ? path : System));
     }
 
     private static string FromUri(string uri, Func<string, string?> variable) => uri switch
@@ -25,6 +30,6 @@ internal static class Endpoint
             ? Path.Combine(directory, "mgmtd", "mgmtd.sock")
             : throw new UsageException("qemu:///session needs XDG_RUNTIME_DIR"),
         _ when uri.StartsWith("unix:///", StringComparison.Ordinal) && uri.Length > "unix:///".Length => uri["unix://".Length..],
-        _ => throw new UsageException("--connect takes unix:///PATH, qemu:///system or qemu:///session"),
+        _ => throw new UsageException("--connect takes unix:///PATH, qemu:///system, qemu:///session or " + Qrexec),
     };
 }

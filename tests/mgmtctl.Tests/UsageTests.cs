@@ -90,11 +90,13 @@ public sealed class UsageTests
         Assert.Multiple(() =>
         {
             Assert.That(asked.Requests, Has.Count.EqualTo(3));
-            Assert.That(Endpoint.Resolve(null, null, _ => null), Is.EqualTo("/run/mgmtd/mgmtd.sock"));
-            Assert.That(Endpoint.Resolve(null, "qemu:///system", _ => "/x"), Is.EqualTo("/run/mgmtd/mgmtd.sock"));
-            Assert.That(Endpoint.Resolve(null, "qemu:///session", _ => "/run/user/7"), Is.EqualTo("/run/user/7/mgmtd/mgmtd.sock"));
+            Assert.That(PathOf(Endpoint.Resolve(null, null, _ => null)), Is.EqualTo("/run/mgmtd/mgmtd.sock"));
+            Assert.That(PathOf(Endpoint.Resolve(null, "qemu:///system", _ => "/x")), Is.EqualTo("/run/mgmtd/mgmtd.sock"));
+            Assert.That(PathOf(Endpoint.Resolve(null, "qemu:///session", _ => "/run/user/7")), Is.EqualTo("/run/user/7/mgmtd/mgmtd.sock"));
         });
     }
+
+    private static string PathOf(Wire.ICallTransport way) => ((Wire.SocketTransport)way).Path;
 
     private static RootCommand BuildRoot() => Program.Build(new Terminal { Out = Stream.Null, Error = TextWriter.Null, OpenInput = () => Stream.Null }, TimeProvider.System).Root;
 

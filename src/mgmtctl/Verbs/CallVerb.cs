@@ -9,7 +9,7 @@ internal static class CallVerb
 {
     private static readonly Argument<string> Call = new("METHOD[+ARG]") { Description = "The call" };
     private static readonly Argument<string> Destination = new("DEST") { Description = "A VM, dom0 (default), @adminvm or @default", DefaultValueFactory = _ => Daemon.Host };
-    private static readonly Option<string> Source = new("--source") { Description = "Who calls; only root may name another than dom0", HelpName = "VM", DefaultValueFactory = _ => Daemon.Host };
+    private static readonly Option<string?> Source = new("--source") { Description = "Who calls: dom0 (default); only root may name another", HelpName = "VM" };
     private static readonly Option<string?> Payload = new("--payload") { Description = "The payload", HelpName = "TEXT" };
     private static readonly Option<string?> PayloadFile = new("--payload-file") { Description = "A file with the payload, - for standard input", HelpName = "FILE" };
     private static readonly Option<bool> Hex = new("--hex") { Description = "Write the answer in hexadecimal" };
@@ -30,7 +30,11 @@ internal static class CallVerb
         {
             throw new UsageException("--payload and --payload-file cannot be used together");
         }
-        var header = Header(run.Get(Call)!, run.Get(Source)!, run.Get(Destination)!);
+        if (run.Get(Source) is not null && !run.Daemon.NamesSource)
+        {
+            throw new UsageException($"--source cannot be used with {Endpoint.Qrexec}: the host knows which VM calls");
+        }
+        var header = Header(run.Get(Call)!, run.Get(Source) ?? Daemon.Host, run.Get(Destination)!);
         var content = await SendAsync(run, header, cancellationToken);
         if (run.Get(Hex))
         {
