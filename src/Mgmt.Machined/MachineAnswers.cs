@@ -62,8 +62,20 @@ internal static class MachineAnswers
         return fields.ToImmutable();
     }
 
-    /// <summary><c>h s</c>: our end of a terminal, and its path in the machine.</summary>
-    public static OpenTerminal Terminal(BusReader reader) => new(reader.File(), reader.String());
+    /// <summary><c>h s</c>: our end of a terminal, and its path in the machine. An open file of another kind is closed: reading one may block, and writing change it.</summary>
+    public static OpenTerminal Terminal(BusReader reader)
+    {
+        var file = reader.File();
+        try
+        {
+            return Libc.IsTerminal(file) ? new OpenTerminal(file, reader.String()) : throw new BusFormatException("the open file is no terminal");
+        }
+        catch (BusFormatException)
+        {
+            file.Dispose();
+            throw;
+        }
+    }
 
     /// <summary><c>h</c></summary>
     public static SafeFileHandle File(BusReader reader) => reader.File();
@@ -172,7 +184,10 @@ internal static class MachineAnswers
 internal sealed record ListedMachine(string Name, string Class, string Service, string Path);
 
 /// <summary>Our end of a terminal, and its path in the machine.</summary>
-internal sealed record OpenTerminal(SafeFileHandle File, string Path);
+internal sealed record OpenTerminal(SafeFileHandle File, string Path) : IDisposable
+{
+    public void Dispose() => File.Dispose();
+}
 
 /// <summary>A user or group of the host as one of a machine.</summary>
 internal sealed record MappedId(string Machine, string Path, uint Inner);

@@ -5,6 +5,9 @@ namespace Mgmt.Machined;
 /// <summary>Every method of a machine. SOURCE: org.freedesktop.machine1(5), "Machine Objects".</summary>
 internal static class MachineMethods
 {
+    // MACHINE_COPY_REPLACE: what is there already is written over.
+    private const ulong Replace = 1;
+
     // Terminate()
     public static BusCall Terminate(MachineTarget machine) => machine.Call("Terminate", "TerminateMachine");
 
@@ -56,15 +59,27 @@ internal static class MachineMethods
     // CopyTo(s source, s destination), source on the host, destination in the machine
     public static BusCall CopyTo(MachineTarget machine, string source, string destination) => machine.Call("CopyTo", "CopyToMachine", writer => Paths(writer, source, destination));
 
+    // CopyFromWithFlags(s source, s destination, t flags), as CopyFrom
+    public static BusCall CopyFromReplacing(MachineTarget machine, string source, string destination) =>
+        machine.Call("CopyFromWithFlags", "CopyFromMachineWithFlags", writer => Paths(writer, source, destination, Replace));
+
+    // CopyToWithFlags(s source, s destination, t flags), as CopyTo
+    public static BusCall CopyToReplacing(MachineTarget machine, string source, string destination) =>
+        machine.Call("CopyToWithFlags", "CopyToMachineWithFlags", writer => Paths(writer, source, destination, Replace));
+
     // OpenRootDirectory() -> h fd
     public static BusCall OpenRootDirectory(MachineTarget machine) => machine.Call("OpenRootDirectory", "OpenMachineRootDirectory");
 
     // Properties.GetAll(s interface) -> a{sv}
     public static BusCall Properties(string path) => new(MachineCalls.Machined, path, BusNames.Properties, "GetAll", writer => writer.String(MachineTarget.Interface));
 
-    private static void Paths(BusWriter writer, string source, string destination)
+    private static void Paths(BusWriter writer, string source, string destination, ulong? flags = null)
     {
         writer.String(source);
         writer.String(destination);
+        if (flags is { } number)
+        {
+            writer.UInt64(number);
+        }
     }
 }

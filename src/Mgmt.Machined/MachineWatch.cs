@@ -32,7 +32,7 @@ internal sealed class MachineWatch
     /// </summary>
     public int Compare(BusReader reader)
     {
-        var now = MachineCalls.ReadMachines(reader);
+        var now = MachineCalls.ReadMachines(reader).Where(IsName).ToHashSet();
         foreach (var gone in _known.Where(name => !now.Contains(name)).ToArray())
         {
             Note(gone, added: false);
@@ -47,8 +47,15 @@ internal sealed class MachineWatch
 
     public void Complete() => _changes.Writer.TryComplete();
 
+    // What is no name cannot be asked about, and is not told of.
+    private static bool IsName(string name) => HostMachineName.TryParse(name) is not null;
+
     private bool Note(string name, bool added)
     {
+        if (!IsName(name))
+        {
+            return false;
+        }
         var news = added ? _known.Count < MostKnown && _known.Add(name) : _known.Remove(name);
         return news && _changes.Writer.TryWrite(new MachineChange(name, added));
     }

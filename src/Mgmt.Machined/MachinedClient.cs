@@ -53,10 +53,18 @@ internal sealed class MachinedClient(MachinedOptions options, Questions question
         AskAsync(MachineMethods.BindMount(machine, source, destination, readOnly, makeDirectory), Nothing, machine, cancellation);
 
     public Task CopyFromAsync(MachineTarget machine, string source, string destination, CancellationToken cancellation) =>
-        AskAsync(MachineMethods.CopyFrom(machine, source, destination), Nothing, machine.ToString(), options.CopyDeadline, cancellation);
+        AskAsync(MachineMethods.CopyFrom(machine, source, destination), Nothing, $"{machine}:{source}", options.CopyDeadline, cancellation);
 
     public Task CopyToAsync(MachineTarget machine, string source, string destination, CancellationToken cancellation) =>
-        AskAsync(MachineMethods.CopyTo(machine, source, destination), Nothing, machine.ToString(), options.CopyDeadline, cancellation);
+        AskAsync(MachineMethods.CopyTo(machine, source, destination), Nothing, $"{machine}:{destination}", options.CopyDeadline, cancellation);
+
+    /// <summary>As CopyFrom, over what is there already.</summary>
+    public Task CopyFromReplacingAsync(MachineTarget machine, string source, string destination, CancellationToken cancellation) =>
+        AskAsync(MachineMethods.CopyFromReplacing(machine, source, destination), Nothing, $"{machine}:{source}", options.CopyDeadline, cancellation);
+
+    /// <summary>As CopyTo, over what is there already.</summary>
+    public Task CopyToReplacingAsync(MachineTarget machine, string source, string destination, CancellationToken cancellation) =>
+        AskAsync(MachineMethods.CopyToReplacing(machine, source, destination), Nothing, $"{machine}:{destination}", options.CopyDeadline, cancellation);
 
     public Task<SafeFileHandle> OpenRootDirectoryAsync(MachineTarget machine, CancellationToken cancellation) =>
         AskAsync(MachineMethods.OpenRootDirectory(machine), MachineAnswers.File, machine, cancellation);

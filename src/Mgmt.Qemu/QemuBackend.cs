@@ -13,6 +13,8 @@ public sealed class QemuBackend : IVmBackend
     private readonly IMachineRegistry _registry;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
+    // A device that went lets go of its nodes a moment later.
+    private static readonly TimeSpan s_letGo = TimeSpan.FromSeconds(1);
     private readonly ExitWatcher _watcher = new();
 
     private QemuBackend(QemuOptions options, QemuHost host, Privileges privileges, string version, IMachineRegistry registry, TimeProvider time, ILogger log)
@@ -140,18 +142,27 @@ public sealed class QemuBackend : IVmBackend
     /// <summary>Lets go of all VMs; their processes live on.</summary>
     public ValueTask DisposeAsync() => _watcher.DisposeAsync();
 
-    /// <summary>Copies of disks that a dead daemon began lead nowhere. What cannot be removed now is when the disk is copied again.</summary>
+    /// <summary>Copies of disks and changes of devices that a dead daemon began lead nowhere. What cannot be removed now is when the disk is copied, or the place used, again.</summary>
     private async Task TidyAsync(string vm, QmpConnection monitor, CancellationToken cancellation)
     {
         using var deadline = new CancellationTokenSource(_options.AdoptTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        var disks = new DiskCommands(monitor, _options.AdoptTimeout);
         try
         {
-            await CopyRemains.RemoveAsync(new DiskCommands(monitor, _options.AdoptTimeout), CopyNames.Prefix, _time, either.Token);
+            await CopyRemains.RemoveAsync(disks, CopyNames.Prefix, _time, either.Token);
         }
         catch (Exception e) when (e is MgmtException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
         {
             Log.CopyRemains(_log, vm, e);
+        }
+        try
+        {
+            await DeviceRemains.RemoveUnusedAsync(new DeviceCommands(monitor, _options.AdoptTimeout), disks, s_letGo, _time, either.Token);
+        }
+        catch (Exception e) when (e is MgmtException || (e is OperationCanceledException && !cancellation.IsCancellationRequested))
+        {
+            Log.DeviceRemains(_log, vm, e);
         }
     }
 

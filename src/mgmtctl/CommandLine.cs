@@ -12,6 +12,8 @@ namespace Mgmt.Cli;
 /// <summary>The options that every verb has, and how a verb is run: one line and an exit code for whatever goes wrong.</summary>
 internal sealed class CommandLine
 {
+    // What a verb may take to put away what it began, after Ctrl-C.
+    private static readonly TimeSpan s_tidying = TimeSpan.FromSeconds(20);
     private readonly Dictionary<Command, string[]> _examples = [];
     private readonly Option<string?> _connect = new("--connect")
     {
@@ -99,7 +101,7 @@ internal sealed class CommandLine
         }
         await using var output = new StreamWriter(_terminal.Out, leaveOpen: true);
         return await parse.InvokeAsync(
-            new InvocationConfiguration { Output = output, Error = _terminal.Error, EnableDefaultExceptionHandler = false },
+            new InvocationConfiguration { Output = output, Error = _terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = s_tidying },
             cancellationToken);
     }
 

@@ -17,18 +17,30 @@ internal sealed class Guest(Daemon daemon, string vm, TimeProvider time)
     /// <summary>Runs a program to its end. The agent tells its output then, all at once.</summary>
     public async Task<GuestProcessEnd> RunAsync(GuestProgram program, CancellationToken cancellationToken)
     {
-        using var started = await AskAsync(AgentCommands.Exec, JsonSerializer.SerializeToUtf8Bytes(program, GuestJson.Default.GuestProgram), cancellationToken);
-        var pid = JsonSerializer.SerializeToUtf8Bytes(new GuestPid(JsonFacts.Member(started.RootElement, "pid")), GuestJson.Default.GuestPid);
+        var pid = await StartAsync(program, cancellationToken);
         for (var pause = s_firstPause; ; pause = pause * 2 < s_longestPause ? pause * 2 : s_longestPause)
         {
-            using var status = await AskAsync(AgentCommands.ExecStatus, pid, cancellationToken);
-            var end = Read(status, GuestJson.Default.GuestProcessEnd);
+            var end = await StatusAsync(pid, cancellationToken);
             if (end.Exited)
             {
                 return end;
             }
             await Task.Delay(pause, time, cancellationToken);
         }
+    }
+
+    /// <summary>Starts a program; gives what StatusAsync is asked with.</summary>
+    public async Task<ReadOnlyMemory<byte>> StartAsync(GuestProgram program, CancellationToken cancellationToken)
+    {
+        using var started = await AskAsync(AgentCommands.Exec, JsonSerializer.SerializeToUtf8Bytes(program, GuestJson.Default.GuestProgram), cancellationToken);
+        return JsonSerializer.SerializeToUtf8Bytes(new GuestPid(JsonFacts.Member(started.RootElement, "pid")), GuestJson.Default.GuestPid);
+    }
+
+    /// <summary>Whether and how it ended. The agent forgets one that ended when it has told so.</summary>
+    public async Task<GuestProcessEnd> StatusAsync(ReadOnlyMemory<byte> pid, CancellationToken cancellationToken)
+    {
+        using var status = await AskAsync(AgentCommands.ExecStatus, pid, cancellationToken);
+        return Read(status, GuestJson.Default.GuestProcessEnd);
     }
 
     /// <summary>Opens a file; gives its id.</summary>

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text;
 using Mgmt.Cli.Rendering;
 using Mgmt.Core;
 
@@ -8,6 +7,8 @@ namespace Mgmt.Cli;
 /// <summary>One run of one verb.</summary>
 internal sealed record Run(ParseResult Parse, Daemon Daemon, Output Output, Terminal Terminal, TimeProvider Time)
 {
+    private readonly TextPieces _errors = new();
+
     public T? Get<T>(Option<T> option) => Parse.GetValue(option);
 
     public T? Get<T>(Argument<T> argument) => Parse.GetValue(argument);
@@ -16,16 +17,10 @@ internal sealed record Run(ParseResult Parse, Daemon Daemon, Output Output, Term
     public void Tell(string message) => Terminal.Error.WriteLine($"mgmtctl: {PlainText.OneLine(message)}");
 
     /// <summary>Bytes of others for standard error: as they are, to a terminal as text that cannot move its cursor.</summary>
-    public async Task ErrorBytesAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        if (Terminal.ErrorIsTerminal || Terminal.OpenError is not { } open)
-        {
-            await Terminal.Error.WriteAsync(PlainText.Lines(Encoding.UTF8.GetString(bytes.Span)).AsMemory(), cancellationToken);
-            return;
-        }
-        await using var raw = open();
-        await raw.WriteAsync(bytes, cancellationToken);
-    }
+    public Task ErrorBytesAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => ErrorAsync(bytes, new TextPieces(), cancellationToken);
+
+    /// <summary>The same of bytes of which more come.</summary>
+    public Task ErrorPieceAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => ErrorAsync(bytes, _errors, cancellationToken);
 
     /// <summary>
     /// Does the same to each VM; one that refuses does not keep the others from being asked, and is named in its line.
@@ -56,5 +51,16 @@ internal sealed record Run(ParseResult Parse, Daemon Daemon, Output Output, Term
             await OneAsync(vm);
         }
         return exitCode;
+    }
+
+    private async Task ErrorAsync(ReadOnlyMemory<byte> bytes, TextPieces pieces, CancellationToken cancellationToken)
+    {
+        if (Terminal.ErrorIsTerminal || Terminal.OpenError is not { } open)
+        {
+            await Terminal.Error.WriteAsync(pieces.Next(bytes).AsMemory(), cancellationToken);
+            return;
+        }
+        await using var raw = open();
+        await raw.WriteAsync(bytes, cancellationToken);
     }
 }

@@ -67,17 +67,6 @@ public sealed class HostilePeerTests
         Assert.That(await OutcomeAsync(bus, token), Is.EqualTo("web"));
     }
 
-    [Test]
-    public async Task A_connection_that_ends_at_any_byte_of_the_answer_is_one_error(CancellationToken token)
-    {
-        var whole = ScriptedBus.Return(1, "a(ssso)", ScriptedBus.Machines("web")).Length;
-        for (var cut = 0; cut < whole; cut++)
-        {
-            await using var bus = new ScriptedBus(serial => ScriptedBus.Return(serial, "a(ssso)", ScriptedBus.Machines("web")), cut);
-            Assert.That(await OutcomeAsync(bus, token), Is.AnyOf(nameof(ErrorCode.MgmtUnavailableError), nameof(ErrorCode.MgmtTimeoutError)), $"cut at {cut}");
-        }
-    }
-
     /// <summary>The machines, or the code of the error.</summary>
     private static async Task<string> OutcomeAsync(ScriptedBus bus, CancellationToken token)
     {

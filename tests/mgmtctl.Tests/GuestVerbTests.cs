@@ -61,7 +61,7 @@ public sealed class GuestVerbTests
     {
         var asked = 0;
         var (code, _, requests) = await Ctl.AgainstAsync(
-            request => Method(request) == "Exec" ? "0\0{\"pid\":\"7f\"}" : asked++ < 2 ? "0\0{\"exited\":false}" : "0\0" + end, token, "run", "--no-stdin", "work", "ls", "/tmp");
+            request => Method(request) == "Exec" ? "0\0{\"pid\":\"7f\"}" : asked++ < 2 ? "0\0{\"exited\":false}" : "0\0" + end, token, "run", "--captured", "--no-stdin", "work", "ls", "/tmp");
         Assert.That(code, Is.EqualTo(status));
         Assert.That(requests[0], Is.EqualTo($$"""{{Call}}Exec+ dom0 name work{{"\0"}}{"path":"ls","arg":["/tmp"],"capture-output":true}"""));
         Assert.That(requests.Skip(1), Has.All.EqualTo($$"""{{Call}}ExecStatus+ dom0 name work{{"\0"}}{"pid":"7f"}""").And.Exactly(3).Items);
@@ -74,10 +74,42 @@ public sealed class GuestVerbTests
             ? "0\0{\"pid\":\"7f\"}"
             : $$"""0{{"\0"}}{"exited":true,"exitcode":0,"out-data":"{{Convert.ToBase64String([0, 255, 10])}}","err-data":"{{Convert.ToBase64String("bad\u001b"u8)}}","out-truncated":true}"""));
         var ctl = new Ctl(daemon.Path) { Input = "typed", ErrorIsTerminal = true };
-        Assert.That(await ctl.RunAsync(token, "run", "--env", "A=b", "work", "--shell", "cat | wc"), Is.Zero);
+        Assert.That(await ctl.RunAsync(token, "run", "--captured", "--env", "A=b", "work", "--shell", "cat | wc"), Is.Zero);
         Assert.That(Payload(daemon.Requests[0]), Is.EqualTo("""{"path":"/bin/sh","arg":["-c","cat | wc"],"env":["A=b"],"input-data":"dHlwZWQ=","capture-output":true}"""));
         Assert.That(ctl.OutBytes, Is.EqualTo(new byte[] { 0, 255, 10 }));
         Assert.That(ctl.Error, Is.EqualTo("bad\\x1bmgmtctl: the output is cut off: the guest agent keeps 16 MiB\n"));
+    }
+
+    /// <summary>Where files cannot be had, or not read, or no shell, or no such program: as before, in one piece.</summary>
+    [TestCase("none")]
+    [TestCase("other")]
+    [TestCase("FileOpen")]
+    [TestCase("FileRead")]
+    public async Task Run_shows_output_at_the_end_where_it_cannot_be_read_before(string lacks, CancellationToken token)
+    {
+        var programs = new List<string>();
+        var prepared = "";
+        var (code, ctl, requests) = await Ctl.AgainstAsync(request =>
+        {
+            switch (Method(request))
+            {
+                case "Exec":
+                    var words = JsonDocument.Parse(Payload(request)).RootElement;
+                    programs.Add(words.GetProperty("path").GetString()!);
+                    prepared = programs.Count == 1 ? words.GetProperty("arg")[3].GetString()! : prepared;
+                    return lacks == "none" && programs.Count == 1 ? "2\0QubesException\0\0no /bin/sh\0" : "0\0{\"pid\":\"7f\"}";
+                case "ExecStatus":
+                    var text = programs[^1] == "ls" ? "files\n" : lacks == "other" ? "/tmp/another\n" : $"/tmp/{prepared}\n";
+                    return $$"""0{{"\0"}}{"exited":true,"exitcode":0,"out-data":"{{Convert.ToBase64String(Encoding.ASCII.GetBytes(text))}}"}""";
+                case var method when method == lacks:
+                    return "2\0PermissionDenied\0\0Denied\0";
+                default:
+                    return Method(request) == "FileOpen" ? "0\0\"ab\"" : "0\0{}";
+            }
+        }, token, "run", "--no-stdin", "work", "ls");
+        Assert.That((code, ctl.Out, ctl.Error), Is.EqualTo((0, "files\n", "")));
+        Assert.That(programs, Is.EqualTo(lacks is "none" or "other" ? new[] { "/bin/sh", "ls" } : ["/bin/sh", "/bin/rm", "ls"]), "nothing is left behind");
+        Assert.That(requests.Count(request => Method(request) == "FileClose"), Is.EqualTo(lacks == "FileRead" ? 2 : 0));
     }
 
     [TestCase("2\0PermissionDenied\0\0Denied\0", 126)]
@@ -85,7 +117,7 @@ public sealed class GuestVerbTests
     [TestCase("2\0MgmtUnavailableError\0\0no agent\0", 125)]
     public async Task Run_tells_its_own_failure_from_the_programs(string answer, int code, CancellationToken token)
     {
-        var (got, ctl, _) = await Ctl.AgainstAsync(answer, token, "run", "--no-stdin", "work", "true");
+        var (got, ctl, _) = await Ctl.AgainstAsync(answer, token, "run", "--captured", "--no-stdin", "work", "true");
         Assert.That((got, ctl.Error.Count(c => c == '\n')), Is.EqualTo((code, 1)));
     }
 

@@ -73,12 +73,38 @@ internal sealed class QemuGuestTests
     [TestCase("", 137, "", "run", Vm, "--shell", "kill -9 $$")]
     [TestCase("typed", 0, "typed", "run", Vm, "cat")]
     [TestCase("", 125, "", "run", Vm, "/no/such")]
+    [TestCase("", 7, "out\n", "run", "--captured", Vm, "--shell", "echo out; exit 7")]
+    [TestCase("", 0, "1 2\n", "run", "--shell", Vm, "echo 1 '2'")]
     [TestCase("", 0, "user\n", "call", "qubes.VMExec+id+--un", Vm)]
     [TestCase("", 0, "user-5\n", "call", "qubes.VMShell", Vm, "--payload", "echo $USER-$((2+3))")]
     public async Task Programs_run_and_end_as_they_do(string input, int status, string output, params string[] line)
     {
         var (code, printed, errors) = await CtlAsync(input, line);
         Assert.That((code, printed), Is.EqualTo((status, output)), errors);
+    }
+
+    [Test]
+    public async Task Output_is_seen_while_the_program_runs_and_none_is_lost_at_its_end()
+    {
+        const string Program = "echo first; echo oops >&2; while [ ! -e /run/goon ]; do sleep 0.1; done; head -c 3000000 /dev/zero; printf last";
+        using var process = StartCtl("run", "--no-stdin", "--shell", Vm, Program);
+        Assert.That(await process.StandardOutput.ReadLineAsync().WaitAsync(QemuDaemon.BootDeadline), Is.EqualTo("first"));
+        Assert.That(await process.StandardError.ReadLineAsync().WaitAsync(QemuDaemon.BootDeadline), Is.EqualTo("oops"));
+        Assert.That((await CtlAsync("", "run", Vm, "--shell", "ls /tmp /run | grep mgmt-run; touch /run/goon")).Output, Is.Empty, "the files have no names any more");
+        var rest = await process.StandardOutput.ReadToEndAsync().WaitAsync(QemuDaemon.BootDeadline);
+        await process.WaitForExitAsync().WaitAsync(QemuDaemon.BootDeadline);
+        Assert.That((process.ExitCode, rest.Length, rest[^5..]), Is.EqualTo((0, 3_000_004, "\0last")));
+    }
+
+    [Test]
+    public async Task Ctrl_C_ends_the_program_in_the_guest()
+    {
+        using var process = StartCtl("run", "--no-stdin", "--shell", Vm, "echo $$; exec sleep 987");
+        var pid = await process.StandardOutput.ReadLineAsync().WaitAsync(QemuDaemon.BootDeadline);
+        TestSignal.Send(process.Id, 2);
+        await process.WaitForExitAsync().WaitAsync(QemuDaemon.BootDeadline);
+        Assert.That((process.ExitCode, await process.StandardError.ReadToEndAsync()), Is.EqualTo((130, "mgmtctl: the program was ended\n")));
+        await TestUntil.TrueAsync(async () => (await CtlAsync("", "run", Vm, "--shell", $"kill -0 {pid}")).Code == 1);
     }
 
     [Test]
@@ -125,17 +151,24 @@ internal sealed class QemuGuestTests
 
     private async Task<(int Code, string Output, string Errors)> CtlAsync(string input, params string[] line)
     {
-        var program = Path.Combine(Repository.Root, "out", "bin", "mgmtctl");
-        if (!File.Exists(program))
-        {
-            Requirement.Missing("out/bin/mgmtctl is missing: make build");
-        }
-        var start = new ProcessStartInfo(program, line) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["MGMT_SOCKET"] = Daemon.SocketPath } };
-        using var process = Process.Start(start)!;
+        using var process = StartCtl(line);
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync().WaitAsync(QemuDaemon.BootDeadline);
         return (process.ExitCode, await output, await errors);
+    }
+
+    private Process StartCtl(params string[] line)
+    {
+        var program = Environment.GetEnvironmentVariable("MGMTCTL_BINARY") ?? Path.Combine(Repository.Root, "out", "bin", "mgmtctl");
+        if (!File.Exists(program))
+        {
+            Requirement.Missing("out/bin/mgmtctl is missing: make build");
+        }
+        return Process.Start(new ProcessStartInfo(program, line)
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, Environment = { ["MGMT_SOCKET"] = Daemon.SocketPath },
+        })!;
     }
 }

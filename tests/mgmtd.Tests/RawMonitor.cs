@@ -12,8 +12,8 @@ internal static class RawMonitor
     private static readonly TimeSpan Attempt = TimeSpan.FromSeconds(3);
 
     /// <summary>A QMP command's reply line, through the second control socket.</summary>
-    internal static Task<string> QemuAsync(string runDirectory, string command) => TalkAsync(
-        Path.Combine(runDirectory, "rescue"), Encoding.ASCII.GetBytes($$"""{"execute":"qmp_capabilities"}{"execute":"{{command}}","id":"asked"}"""), "\"asked\"", Deadline);
+    internal static Task<string> QemuAsync(string runDirectory, string command, string arguments = "") => TalkAsync(
+        Path.Combine(runDirectory, "rescue"), Encoding.ASCII.GetBytes($$"""{"execute":"qmp_capabilities"}{"execute":"{{command}}","id":"asked"{{arguments}}}"""), "\"asked\"", Deadline);
 
     /// <summary>Writes so many bytes of a value to the beginning of a VM's disk and flushes, as its guest would.</summary>
     internal static async Task WriteAsync(string runDirectory, string volume, byte value, int bytes)

@@ -84,9 +84,12 @@ public sealed class DeviceAssignmentCalls(DeviceAssignments assignments, Propert
     private async ValueTask<ReadOnlyMemory<byte>> ChangeDeniedAsync(CallContext call, Func<IEnumerable<string>, IEnumerable<string>, IEnumerable<string>> with)
     {
         var text = call.PayloadText("payload");
-        var before = DeniedInterfaces.Of(call.Target);
-        var given = text == AllCodes && call.Row.Name.EndsWith("Remove", StringComparison.Ordinal) ? before : DeniedInterfaces.Parse(text);
-        await writer.SetAsync(call.Target.Name, DeniedInterfaces.Property, string.Concat(with(before, given).Order(StringComparer.Ordinal)));
+        var given = text == AllCodes && call.Row.Name.EndsWith("Remove", StringComparison.Ordinal) ? null : DeniedInterfaces.Parse(text);
+        await writer.ChangeAsync(call.Target.Name, DeniedInterfaces.Property, now =>
+        {
+            var before = DeniedInterfaces.Parse(now);
+            return string.Concat(with(before, given ?? before).Order(StringComparer.Ordinal));
+        });
         return Content.Empty;
     }
 }

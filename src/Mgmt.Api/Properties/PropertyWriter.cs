@@ -13,6 +13,10 @@ public sealed class PropertyWriter(StateStore store, PropertyTable table)
     /// </summary>
     public Task SetAsync(VmName? holder, string name, string text) => ApplyAsync(holder, name, (definition, scope) => definition.Parse(scope, text));
 
+    /// <summary>As SetAsync, to what is made of its text as it then is: of two changes at once none is lost.</summary>
+    public Task ChangeAsync(VmName holder, string name, Func<string, string> with) =>
+        ApplyAsync(holder, name, (definition, scope) => definition.Parse(scope, with(table.Get(scope.State, scope.Vm, definition).Text)));
+
     /// <summary>Puts a property back at its default. ERRORS: as for setting; QubesPropertyValueError when there is no default.</summary>
     public Task ResetAsync(VmName? holder, string name) => ApplyAsync(holder, name, (_, _) => null);
 

@@ -22,18 +22,27 @@ internal abstract class BusWork(BusCall call)
     /// <summary>Claims it for sending; false when the caller has given up.</summary>
     public bool TrySend() => Interlocked.CompareExchange(ref _state, Sent, Queued) == Queued;
 
-    /// <summary>The caller gives up. True when it was not sent and never will be.</summary>
-    public bool Abandon() => Interlocked.CompareExchange(ref _state, Abandoned, Queued) != Sent;
+    /// <summary>The caller gives up: a file that still comes with the answer is closed. True when it was not sent and never will be.</summary>
+    public bool Abandon()
+    {
+        GiveUp();
+        return Interlocked.CompareExchange(ref _state, Abandoned, Queued) != Sent;
+    }
 
     public abstract void Answer(BusReader reply);
 
     public abstract void Fail(BusFailure failure);
+
+    protected abstract void GiveUp();
 }
 
 /// <summary>A call whose answer is read into a value, on the bus thread.</summary>
 internal sealed class BusWork<T>(BusCall call, Func<BusReader, T> read) : BusWork(call)
 {
     private readonly TaskCompletionSource<BusReply<T>> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private IDisposable? _held; // under the gate: an answer that has to be closed, if nobody takes it
+    private bool _givenUp;      // under the gate
 
     public Task<BusReply<T>> Task => _answer.Task;
 
@@ -41,7 +50,14 @@ internal sealed class BusWork<T>(BusCall call, Func<BusReader, T> read) : BusWor
     {
         try
         {
-            _answer.TrySetResult(reply.Error() is { } failure ? new(default, failure) : new(read(reply), null));
+            if (reply.Error() is { } failure)
+            {
+                Fail(failure);
+                return;
+            }
+            var value = read(reply);
+            Hold(value as IDisposable);
+            _answer.TrySetResult(new(value, null));
         }
         catch (BusFormatException bad)
         {
@@ -50,4 +66,28 @@ internal sealed class BusWork<T>(BusCall call, Func<BusReader, T> read) : BusWor
     }
 
     public override void Fail(BusFailure failure) => _answer.TrySetResult(new(default, failure));
+
+    // An open file that came too late would stay open until somebody collects it.
+    protected override void GiveUp()
+    {
+        IDisposable? held;
+        lock (_gate)
+        {
+            (held, _givenUp) = (_held, true);
+        }
+        held?.Dispose();
+    }
+
+    private void Hold(IDisposable? value)
+    {
+        lock (_gate)
+        {
+            if (!_givenUp)
+            {
+                _held = value;
+                return;
+            }
+        }
+        value?.Dispose();
+    }
 }

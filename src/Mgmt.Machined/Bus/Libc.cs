@@ -32,6 +32,11 @@ internal static partial class Libc
     /// <summary>Makes reads and writes that would wait fail instead.</summary>
     public static bool SetNonBlocking(SafeFileHandle file) => Fcntl(file, SetFlags, Fcntl(file, GetFlags, 0) | NonBlocking) == 0;
 
+    public static bool IsTerminal(SafeFileHandle file) => IsATty(file) == 1;
+
+    [LibraryImport("libc", EntryPoint = "isatty")]
+    private static partial int IsATty(SafeFileHandle fd);
+
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     public static partial nint ReadBytes(SafeFileHandle fd, Span<byte> bytes, nuint count);
 

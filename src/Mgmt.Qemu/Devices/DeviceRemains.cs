@@ -32,6 +32,17 @@ internal static class DeviceRemains
         }
     }
 
+    /// <summary>Removes all of every place that has no device: what a daemon left that ended in the middle of a change. ERRORS: those of <see cref="QmpConnection"/>.</summary>
+    public static async Task RemoveUnusedAsync(DeviceCommands devices, DiskCommands disks, TimeSpan patience, TimeProvider time, CancellationToken cancellation)
+    {
+        var used = (await devices.IdsAsync(cancellation)).Select(DeviceTag.TryParse).OfType<DeviceTag>().Select(tag => tag.Slot).ToHashSet();
+        var names = (await disks.NodesAsync(cancellation)).Concat(await disks.FileMarksAsync(cancellation));
+        foreach (var slot in names.Select(DeviceTag.SlotOf).OfType<int>().Where(slot => !used.Contains(slot)).Distinct().Order().ToList())
+        {
+            await RemoveAsync(disks, slot, patience, time, cancellation);
+        }
+    }
+
     private static async Task TryRemoveAsync(DiskCommands disks, string node, bool last, CancellationToken cancellation)
     {
         try

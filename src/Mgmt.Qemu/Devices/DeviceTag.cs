@@ -10,13 +10,21 @@ namespace Mgmt.Qemu;
 internal sealed record DeviceTag(int Slot, DeviceAttachment Attachment)
 {
     private const string Prefix = "mgmt-device-";
+    private const string NodeMark = "mgmt-dev-";
+    private const int SlotDigits = 3;
     private const int Words = 6;
 
     /// <summary>From here on places are on USB and take no PCIe port.</summary>
     internal const int FirstUsbSlot = 100;
 
     /// <summary>What the names of all nodes and descriptors of a place begin with; a node's name has at most 31 characters.</summary>
-    public static string NodePrefix(int slot) => string.Create(CultureInfo.InvariantCulture, $"mgmt-dev-{slot:D3}");
+    public static string NodePrefix(int slot) => string.Create(CultureInfo.InvariantCulture, $"{NodeMark}{slot:D3}");
+
+    /// <summary>The place that the name of a node or descriptor belongs to; null for others.</summary>
+    public static int? SlotOf(string name) =>
+        name.StartsWith(NodeMark, StringComparison.Ordinal) && name.Length >= NodeMark.Length + SlotDigits && int.TryParse(name.AsSpan(NodeMark.Length, SlotDigits), NumberStyles.None, CultureInfo.InvariantCulture, out var slot)
+            ? slot
+            : null;
 
     /// <summary>The id.</summary>
     public string Id

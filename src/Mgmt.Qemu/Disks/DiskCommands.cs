@@ -53,6 +53,10 @@ internal sealed class DiskCommands(QmpConnection monitor, TimeSpan deadline)
             .Where(set => set.TryGetProperty("fds", out var files) && Items(files).Any(file => file.Text("opaque")?.StartsWith(prefix, StringComparison.Ordinal) == true))
             .Select(set => Number(set, "fdset-id")).OfType<long>()];
 
+    /// <summary>The marks of all descriptors.</summary>
+    public async Task<IReadOnlyList<string>> FileMarksAsync(CancellationToken cancellation) =>
+        [.. Items(await AskAsync("query-fdsets", null, cancellation)).Where(set => set.TryGetProperty("fds", out _)).SelectMany(set => Items(set.GetProperty("fds"))).Select(file => file.Text("opaque")).OfType<string>()];
+
     /// <summary>QEMU's own refusal of something about a disk as what it is to our caller.</summary>
     public static MgmtException Explain(MgmtException error) => error.Code != ErrorCode.QubesException ? error : Failure(error.Fields[^1], error);
 

@@ -15,6 +15,8 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
 {
     private readonly StreamWriter _writer = new(terminal.Out, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
 
+    private readonly TextPieces _pieces = new();
+
     public bool Json => json;
 
     /// <summary>A list. In JSON: an array of objects whose members are named like the columns.</summary>
@@ -90,6 +92,29 @@ internal sealed class Output(Terminal terminal, bool json) : IAsyncDisposable
         }
         await FlushAsync(cancellationToken);
         await terminal.Out.WriteAsync(bytes, cancellationToken);
+    }
+
+    /// <summary>Bytes of more that come, seen at once: as they are, on a terminal as text.</summary>
+    public async Task PieceAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (terminal.OutIsTerminal)
+        {
+            _writer.Write(_pieces.Next(bytes));
+        }
+        await FlushAsync(cancellationToken);
+        if (!terminal.OutIsTerminal)
+        {
+            await terminal.Out.WriteAsync(bytes, cancellationToken);
+        }
+    }
+
+    /// <summary>No more of them come: on a terminal the last line is ended.</summary>
+    public void EndPieces()
+    {
+        if (_pieces.IsWithinLine)
+        {
+            _writer.WriteLine();
+        }
     }
 
     public Task FlushAsync(CancellationToken cancellationToken) => _writer.FlushAsync(cancellationToken);

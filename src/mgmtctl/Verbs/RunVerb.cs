@@ -12,6 +12,7 @@ internal static class RunVerb
     private static readonly Option<bool> Stdin = new("--stdin") { Description = "Give it standard input also from a terminal; from a pipe or file it always gets it" };
     private static readonly Option<bool> NoStdin = new("--no-stdin") { Description = "Give it no input" };
     private static readonly Option<bool> Shell = new("--shell") { Description = "CMD is a line for the guest's /bin/sh" };
+    private static readonly Option<bool> Captured = new("--captured") { Description = "Show the output when the program has ended: nothing of it is written to files in the VM" };
     private static readonly Option<string[]> Env = new("--env") { Description = "A variable of its environment, which then holds these only", HelpName = "NAME=VALUE", Arity = ArgumentArity.ZeroOrMore };
 
     public static Command Create(CommandLine cli)
@@ -22,7 +23,7 @@ internal static class RunVerb
             "mgmtctl run work uname -- -a", "mgmtctl run work --shell 'ps | wc -l'", "mgmtctl run work tee /tmp/notes < notes", "mgmtctl run work --no-stdin --env LANG=C /usr/bin/env",
         ];
         return cli.Verb("run", "Run a program in a VM and end as it does: its exit status, 128+N for signal N; 125 when it could not be run, 126 denied by policy", examples,
-            [vm, Words, Stdin, NoStdin, Shell, Env], (run, token) => GuardAsync(run, run.Get(vm)!, token));
+            [vm, Words, Stdin, NoStdin, Shell, Captured, Env], (run, token) => GuardAsync(run, run.Get(vm)!, token));
     }
 
     private static async Task<int> GuardAsync(Run run, string vm, CancellationToken cancellationToken)
@@ -57,7 +58,22 @@ internal static class RunVerb
         var isGiven = run.Get(Stdin) || !(run.Get(NoStdin) || run.Terminal.InputIsTerminal);
         var input = isGiven ? await InputAsync(run, cancellationToken) : default(ReadOnlyMemory<byte>?);
         var program = new GuestProgram(words[0], words.Length > 1 ? words[1..] : null, run.Get(Env) is { Length: > 0 } variables ? variables : null, input, CaptureOutput: true);
-        var end = await new Guest(run.Daemon, vm, run.Time).RunAsync(program, cancellationToken);
+        var guest = new Guest(run.Daemon, vm, run.Time);
+        return !run.Get(Captured) && await StreamedProgram.TryPrepareAsync(guest, program, run.Time, cancellationToken) is { } streamed
+            ? await StreamAsync(run, streamed, program, cancellationToken)
+            : await CaptureAsync(run, guest, program, cancellationToken);
+    }
+
+    private static async Task<int> StreamAsync(Run run, StreamedProgram streamed, GuestProgram program, CancellationToken cancellationToken)
+    {
+        var status = await streamed.RunAsync(program, bytes => run.Output.PieceAsync(bytes, cancellationToken), bytes => run.ErrorPieceAsync(bytes, cancellationToken), run.Tell, cancellationToken);
+        run.Output.EndPieces();
+        return status;
+    }
+
+    private static async Task<int> CaptureAsync(Run run, Guest guest, GuestProgram program, CancellationToken cancellationToken)
+    {
+        var end = await guest.RunAsync(program, cancellationToken);
         if (end.ErrData is { IsEmpty: false } errors)
         {
             await run.ErrorBytesAsync(errors, cancellationToken);

@@ -166,6 +166,16 @@ public sealed class DeviceCallsTests
     }
 
     [Test]
+    public async Task Of_many_denials_at_once_none_is_lost()
+    {
+        var codes = Enumerable.Range(0, 64).Select(n => $"u{n:x4}**").ToArray();
+        await Task.WhenAll(codes.Select(code => Task.Run(() => _daemon.TextAsync("admin.vm.device.denied.Add dom0 vault", code))));
+        Assert.That(await _daemon.TextAsync("admin.vm.device.denied.List dom0 vault"), Is.EqualTo(string.Join('\n', codes)));
+        await Task.WhenAll(codes.Skip(1).Select(code => Task.Run(() => _daemon.TextAsync("admin.vm.device.denied.Remove dom0 vault", code))));
+        Assert.That(await _daemon.TextAsync("admin.vm.device.denied.List dom0 vault"), Is.EqualTo(codes[0]));
+    }
+
+    [Test]
     public async Task Devices_that_come_go_to_those_who_are_to_have_them_and_those_that_go_are_taken()
     {
         using var stop = new CancellationTokenSource();
