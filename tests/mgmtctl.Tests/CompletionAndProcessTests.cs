@@ -20,6 +20,14 @@ public sealed class CompletionAndProcessTests
     [TestCase("policy eval mgmt.vm.Start w", "work")]
     [TestCase("wait work --state Ha", "Halted,Halting")]
     [TestCase("agent work o", "osinfo")]
+    [TestCase("agent w", "work")]
+    [TestCase("call a", "")]
+    [TestCase("console work ", "")]
+    [TestCase("device mic work o", "off,on")]
+    [TestCase("device mode work block dom0:sdb r", "required")]
+    [TestCase("pool set default e", "ephemeral_volatile")]
+    [TestCase("completion b", "bash")]
+    [TestCase("ls --json w", "work")]
     public async Task Words_are_completed(string typed, string words, CancellationToken token)
     {
         var (code, ctl, _) = await Ctl.AgainstAsync("0\0work class=AppVM state=Running\nmail class=AppVM state=Halted\n", token, ["words", "--", .. typed.Split(' ')]);
@@ -38,6 +46,11 @@ public sealed class CompletionAndProcessTests
     [TestCase("pool add fa", "")]
     [TestCase("clone w", "work")]
     [TestCase("clone work new --pool d", "default")]
+    [TestCase("clone work new --pool-of pr", "private=")]
+    [TestCase("clone work new --pool-of private=f", "private=fast")]
+    [TestCase("create new --pool f", "fast")]
+    [TestCase("create new --pool root=f", "root=fast")]
+    [TestCase("pool add big lvm_thin v", "volume_group=")]
     public async Task Names_of_storage_are_completed(string typed, string words, CancellationToken token)
     {
         var (code, ctl, _) = await Ctl.AgainstAsync(
@@ -53,6 +66,101 @@ public sealed class CompletionAndProcessTests
             token, ["words", "--", .. typed.Split(' ')]);
         Assert.That((code, ctl.Out.TrimEnd('\n').Replace('\n', ',')), Is.EqualTo((0, words)));
     }
+
+    [TestCase("prefs w", "work")]
+    [TestCase("prefs work n", "netvm")]
+    [TestCase("prefs work netvm m", "mail")]
+    [TestCase("prefs work label b", "black,blue")]
+    [TestCase("prefs work debug ", "False,True")]
+    [TestCase("prefs work memory ", "")]
+    [TestCase("prefs work netvm mail ", "")]
+    [TestCase("prefs --global default_", "default_template")]
+    [TestCase("prefs --global default_template w", "work")]
+    [TestCase("features w", "work")]
+    [TestCase("features work service.", "service.cups")]
+    [TestCase("features work service.cups ", "")]
+    [TestCase("tags work ", "add,del,list")]
+    [TestCase("tags work del o", "office")]
+    [TestCase("tags work add ", "")]
+    [TestCase("label get bl", "black,blue")]
+    [TestCase("label create bl", "")]
+    [TestCase("create new --label bl", "black,blue")]
+    [TestCase("create new --class A", "AppVM")]
+    [TestCase("create new --template m", "mail")]
+    [TestCase("device ls --class b", "block")]
+    [TestCase("device attach work b", "block")]
+    [TestCase("device attach work block d", "dom0:sdb")]
+    [TestCase("device attach work block mail:", "mail:private")]
+    [TestCase("device denied work ", "add,del,list")]
+    [TestCase("device denied work del ", "all,u03****")]
+    [TestCase("machine info b", "box")]
+    [TestCase("machine cp b", "box:")]
+    [TestCase("machine cp box:/etc/motd /tm", "")]
+    [TestCase("machine start d", "debian-image")]
+    [TestCase("pool image clone images d", "debian-image")]
+    [TestCase("cp w", "work:")]
+    [TestCase("run w", "work")]
+    [TestCase("run work l", "")]
+    [TestCase("policy get 3", "30-user")]
+    [TestCase("policy get --include m", "mgmt-vm-ro")]
+    [TestCase("policy revert 30-user 2", "20260102T030405678Z")]
+    [TestCase("policy eval mgmt.vm.Start work m", "mail")]
+    [TestCase("policy explain mgmt.vm.Start w", "work")]
+    [TestCase("calls cancel 1", "17")]
+    [TestCase("disposable w", "work")]
+    [TestCase("events --subject m", "mail")]
+    public async Task Names_of_everything_else_are_completed(string typed, string words, CancellationToken token)
+    {
+        var (code, ctl, _) = await Ctl.AgainstAsync(request => Host(request.Split('\0')[0]), token, ["words", "--", .. typed.Split(' ')]);
+        Assert.That((code, ctl.Out.TrimEnd('\n').Replace('\n', ',')), Is.EqualTo((0, words)));
+    }
+
+    private static string Host(string header) => header.Split(' ') is [var call, _, .., var target] ? call.TrimEnd('+') switch
+    {
+        "mgmt.vm.List" => "0\0work class=AppVM state=Running\nmail class=AppVM state=Halted\n",
+        "mgmt.vm.property.List" => "0\0debug\nlabel\nmemory\nnetvm\n",
+        "mgmt.vm.property.Get+netvm" => "0\0default=yes type=vm sys-net",
+        "mgmt.vm.property.Get+label" => "0\0default=no type=label red",
+        "mgmt.vm.property.Get+debug" => "0\0default=yes type=bool False",
+        "mgmt.vm.property.Get+memory" => "0\0default=yes type=int 400",
+        "mgmt.property.List" => "0\0clockvm\ndefault_template\n",
+        "mgmt.property.Get+default_template" => "0\0default=yes type=vm ",
+        "mgmt.vm.feature.List" => "0\0gui\nservice.cups\n",
+        "mgmt.vm.tag.List" => "0\0created-by-dom0\noffice\n",
+        "mgmt.vm.device.denied.List" => "0\0u03****",
+        "mgmt.vmclass.List" => "0\0AppVM\nTemplateVM\n",
+        "mgmt.label.List" => "0\0red\nblack\nblue\n",
+        "mgmt.deviceclass.List" => "0\0block\nusb\n",
+        "mgmt.vm.device.block.Available" => target == "dom0" ? "0\0sdb size=1 description=stick\n" : "0\0private size=1 description=volume\n",
+        "mgmt.machine.List" => "0\0box class=container\n",
+        "mgmt.pool.List" => "0\0default\nimages\n",
+        "mgmt.pool.image.List+images" => "0\0debian-image type=raw\n",
+        "mgmt.pool.image.List+default" => "2\0StoragePoolException\0\0Pool %s holds no images\0default\0",
+        "mgmt.policy.List" => "0\030-user\n50-site\n",
+        "mgmt.policy.include.List" => "0\0mgmt-vm-ro\n",
+        "mgmt.policy.History+30-user" => "0\020260102T030405678Z 2026-01-02T03:04:05Z dom0 sha256:0\n",
+        "mgmt.call.List" => "0\017 method=mgmt.Events source=dom0 target=dom0 age_ms=5 via=socket\n",
+        _ => throw new AssertionException(header),
+    } : throw new AssertionException(header);
+
+    [Test]
+    public void Every_argument_and_every_value_of_an_option_is_completed_or_known_to_be_for_new_words()
+    {
+        // New names, numbers, sizes, texts and programs; FILE, DIR and PATH are the shell's own.
+        string[] free =
+        [
+            "NAME", "NEW", "SIZE", "COLOR", "TEXT", "VALUE", "CMD", "NAME=VALUE", "METHOD[+ARG]", "SERVICE[+ARG]", "SERVICE", "PATTERN", "CURSOR", "COMMAND", "SECONDS", "TOKEN", "USER", "URI", "WORD", "MODE",
+            "FILE", "DIR", "PATH",
+        ];
+        var verbs = All(Program.Build(Terminal.OfProcess(), TimeProvider.System).Root).ToList();
+        var arguments = verbs.SelectMany(verb => verb.Arguments.Select(argument => (Symbol: (System.CommandLine.Symbol)argument, Kind: (string?)argument.Name, Verb: verb.Name)));
+        var options = verbs.SelectMany(verb => verb.Options.Where(option => option.Arity.MaximumNumberOfValues > 0 && option.ValueType != typeof(bool)).Select(option => (Symbol: (System.CommandLine.Symbol)option, Kind: option.HelpName, Verb: verb.Name)));
+        var unknown = arguments.Concat(options).Where(one => !Verbs.CompletionNames.Know(one.Kind) && !free.Contains(one.Kind)
+            && !one.Symbol.GetCompletions(System.CommandLine.Completions.CompletionContext.Empty).Any());
+        Assert.That(unknown.Select(one => $"{one.Verb} {one.Symbol.Name}: {one.Kind}"), Is.Empty);
+    }
+
+    private static IEnumerable<System.CommandLine.Command> All(System.CommandLine.Command verb) => verb.Subcommands.SelectMany(All).Prepend(verb);
 
     [TestCase("work : pri", "private")]
     [TestCase("work :", "private root")]

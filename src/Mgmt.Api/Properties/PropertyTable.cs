@@ -8,7 +8,9 @@ public sealed class PropertyTable
     private static readonly FrozenDictionary<string, PropertyDefinition> Vm = VmProperties.All.ToFrozenDictionary(p => p.Name, StringComparer.Ordinal);
     private static readonly FrozenDictionary<string, PropertyDefinition> Global = GlobalProperties.All.ToFrozenDictionary(p => p.Name, StringComparer.Ordinal);
     private static readonly FrozenDictionary<VmClass, PropertyDefinition[]> ByClass =
-        Enum.GetValues<VmClass>().ToFrozenDictionary(c => c, c => VmProperties.All.Where(p => p.AppliesTo(c)).ToArray());
+        Enum.GetValues<VmClass>().ToFrozenDictionary(c => c, c => InOrder(VmProperties.All.Where(p => p.AppliesTo(c)), IsLoadedLate));
+    // Qubes OS loads all of the host's at one stage.
+    private static readonly PropertyDefinition[] OfHost = InOrder(GlobalProperties.All, _ => false);
 
     private readonly HostFacts _facts;
 
@@ -16,7 +18,13 @@ public sealed class PropertyTable
     public PropertyTable(HostFacts facts) => _facts = facts;
 
     /// <summary>The properties of a VM, or of the host for null, in the order they are listed.</summary>
-    public IReadOnlyList<PropertyDefinition> List(VmRecord? vm) => vm is null ? GlobalProperties.All : ByClass[vm.Class];
+    public IReadOnlyList<PropertyDefinition> List(VmRecord? vm) => vm is null ? OfHost : ByClass[vm.Class];
+
+    /// <summary>By the stage at which Qubes OS loads them, then by name: its clients show them in this order.</summary>
+    private static PropertyDefinition[] InOrder(IEnumerable<PropertyDefinition> definitions, Func<PropertyDefinition, bool> isLate) => [.. definitions.OrderBy(isLate).ThenBy(p => p.Name, StringComparer.Ordinal)];
+
+    /// <summary>Of a VM: after the others are loaded those that name VMs, and those that are computed from features.</summary>
+    private static bool IsLoadedLate(PropertyDefinition property) => property.Type == PropertyType.Vm || property.Name is "kernelopts" or "bootmode" or "appvm_default_bootmode";
 
     /// <summary>A property of a VM, or of the host for null. ERRORS: QubesNoSuchPropertyError.</summary>
     public PropertyDefinition Find(VmRecord? vm, string name)

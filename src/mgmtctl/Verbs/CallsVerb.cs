@@ -6,11 +6,13 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>calls: what the daemon is busy with.</summary>
 internal static class CallsVerb
 {
+    public const string CallId = "CALL";
+
     private static readonly string[] Columns = ["id", "method", "source", "target", "age_ms", "via"];
 
     public static Command Create(CommandLine cli)
     {
-        var id = new Argument<string>("ID") { Description = "The call, as calls lists it" };
+        var id = new Argument<string>(CallId) { Description = "The call, as calls lists it" };
         var cancel = cli.Verb("cancel", "Cancel a call that runs", ["mgmtctl calls cancel 17"], [id], async (run, token) =>
         {
             await run.Daemon.CallAsync("mgmt.call.Cancel", run.Get(id)!, Daemon.Host, "", token);

@@ -5,12 +5,14 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>clone</summary>
 internal static class CloneVerb
 {
+    public const string PoolOf = "VOLUME=POOL";
+
     public static Command Create(CommandLine cli)
     {
         var vm = Symbols.Vm();
         var name = new Argument<string>("NEW") { Description = "The new VM's name" };
         var pool = new Option<string?>("--pool") { Description = "The pool of the new VM's volumes", HelpName = PoolVerb.PoolName };
-        var poolOf = new Option<string[]>("--pool-of") { Description = "The pool of one of them; may repeat", HelpName = "VOLUME=POOL" };
+        var poolOf = new Option<string[]>("--pool-of") { Description = "The pool of one of them; may repeat", HelpName = PoolOf };
         var progress = Symbols.Progress();
         string[] examples = ["mgmtctl clone work work-2", "mgmtctl clone debian debian-test --pool fast", "mgmtctl clone work spare --pool-of private=big"];
         return cli.Verb("clone", "Copy a VM, running or not, with its volumes and settings; its device assignments are not copied", examples, [vm, name, pool, poolOf, progress], async (run, token) =>

@@ -10,15 +10,15 @@ internal static class CompletionVerb
     private const string Bash = """
         # bash completion for mgmtctl; load it with: source <(mgmtctl completion bash)
         _mgmtctl() {
-            local IFS=$'\n' words=() word glue= last
+            local IFS=$'\n' words=() word glue= last breaks=${COMP_WORDBREAKS//[^:=]/}
             for word in "${COMP_WORDS[@]:1:COMP_CWORD}"; do
                 if [[ ${#words[@]} -gt 0 && ( $word == [:=] || -n $glue ) ]]; then words[-1]+=$word; else words+=("$word"); fi
                 [[ $word == [:=] ]] && glue=1 || glue=
             done
             COMPREPLY=($("$1" words -- "${words[@]}" 2>/dev/null))
             last=${words[-1]}
-            [[ $COMP_WORDBREAKS == *:* && $last == *:* ]] && COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*[:=]}"}"}")
-            [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
+            [[ -n $breaks ]] && COMPREPLY=("${COMPREPLY[@]#"${last%"${last##*["$breaks"]}"}"}")
+            [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:=] ]] && compopt -o nospace 2>/dev/null
             return 0
         }
         complete -o default -F _mgmtctl mgmtctl
@@ -28,7 +28,7 @@ internal static class CompletionVerb
     {
         var shell = new Argument<string>("SHELL") { Description = "bash" };
         shell.AcceptOnlyFromAmong("bash");
-        return cli.Verb("completion", "Write a script that completes verbs, options and the names of VMs, volumes, snapshots and pools", ["source <(mgmtctl completion bash)"], [shell], (run, _) =>
+        return cli.Verb("completion", "Write a script that completes verbs, options, and the names of what there is", ["source <(mgmtctl completion bash)"], [shell], (run, _) =>
         {
             run.Output.Line(Bash);
             return Task.FromResult(ExitCode.Done);
@@ -58,14 +58,17 @@ internal static class CompletionVerb
         var verb = parse.CommandResult.Command;
         var options = Options(verb);
         var names = new CompletionNames(cli, parse);
-        var candidates = before.Length > 0 && options.FirstOrDefault(option => option.Name == before[^1] && option.Arity.MaximumNumberOfValues > 0) is { } open
+        var next = names.Next(verb);
+        var candidates = before.Length > 0 && options.FirstOrDefault(option => option.Name == before[^1] && TakesValue(option)) is { } open
             ? Choices(open).Concat(await names.OfOptionAsync(open, last, cancellationToken))
             : last.StartsWith('-') ? options.Select(option => option.Name)
             : verb.Subcommands.Where(command => !command.Hidden).Select(command => command.Name)
-                .Concat(verb.Arguments.SelectMany(Choices))
-                .Concat(await names.OfArgumentAsync(verb, last, cancellationToken));
+                .Concat(next is null ? [] : Choices(next).Concat(await names.OfArgumentAsync(next, last, cancellationToken)));
         return candidates.Where(word => word.StartsWith(last, StringComparison.Ordinal)).Order(StringComparer.Ordinal);
     }
+
+    /// <summary>A switch could be given true or false, and nobody does.</summary>
+    private static bool TakesValue(Option option) => option.Arity.MaximumNumberOfValues > 0 && option.ValueType != typeof(bool);
 
     private static Option[] Options(Command verb) =>
         [.. verb.Options, .. verb.Parents.OfType<Command>().SelectMany(Options).Where(option => option.Recursive)];

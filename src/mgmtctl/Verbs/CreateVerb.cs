@@ -8,11 +8,14 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>create</summary>
 internal static class CreateVerb
 {
+    public const string ClassName = "VMCLASS";
+    public const string PoolWords = "POOL|VOLUME=POOL";
+
     private static readonly Argument<string> Name = new("NAME") { Description = "The new VM's name" };
-    private static readonly Option<string?> Class = new("--class") { Description = "AppVM (default), TemplateVM, StandaloneVM, DispVM", HelpName = "CLASS" };
+    private static readonly Option<string?> Class = new("--class") { Description = "AppVM (default), TemplateVM, StandaloneVM, DispVM", HelpName = ClassName };
     private static readonly Option<string> Template = new("--template") { Description = "What its root volume comes from; the host's default_template when not given", HelpName = "VM", DefaultValueFactory = _ => "" };
-    private static readonly Option<string?> Label = new("--label") { Description = "Its label; red when not given", HelpName = "LABEL" };
-    private static readonly Option<string[]> Pools = new("--pool") { Description = "The pool of its volumes, or of one of them; may repeat", HelpName = "POOL|VOLUME=POOL" };
+    private static readonly Option<string?> Label = new("--label") { Description = "Its label; red when not given", HelpName = LabelVerb.LabelName };
+    private static readonly Option<string[]> Pools = new("--pool") { Description = "The pool of its volumes, or of one of them; may repeat", HelpName = PoolWords };
     private static readonly Option<FileInfo?> RootImage = new("--root-image") { Description = "A TemplateVM whose root volume is this raw disk image", HelpName = "FILE" };
 
     public static Command Create(CommandLine cli)
@@ -29,7 +32,7 @@ internal static class CreateVerb
 
     private static async Task<int> FromTemplateAsync(Run run, CancellationToken cancellationToken)
     {
-        var pools = PoolWords(run.Get(Pools) ?? []);
+        var pools = WordsOf(run.Get(Pools) ?? []);
         var method = (pools.Length == 0 ? "mgmt.vm.Create." : "mgmt.vm.CreateInPool.") + (run.Get(Class) ?? "AppVM");
         await run.Daemon.CallAsync(method, run.Get(Template)!, Daemon.Host, $"name={Symbols.Word(run.Get(Name)!)} label={Symbols.Word(run.Get(Label) ?? "red")}{pools}", cancellationToken);
         return ExitCode.Done;
@@ -53,7 +56,7 @@ internal static class CreateVerb
         return ExitCode.Done;
     }
 
-    private static string PoolWords(string[] pools)
+    private static string WordsOf(string[] pools)
     {
         if (pools.Length > 1 && pools.Any(pool => !pool.Contains('=', StringComparison.Ordinal)))
         {

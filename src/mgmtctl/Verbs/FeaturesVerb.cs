@@ -5,10 +5,13 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>features</summary>
 internal static class FeaturesVerb
 {
+    /// <summary>The argument, by whose name completion knows it.</summary>
+    public const string Feature = "NAME VALUE";
+
     public static Command Create(CommandLine cli)
     {
         var vm = Symbols.Vm();
-        var words = Symbols.Words("NAME VALUE", "The feature, and what to set it to; an empty value means no", 2);
+        var words = Symbols.Words(Feature, "The feature, and what to set it to; an empty value means no", 2);
         var unset = new Option<bool>("--unset") { Description = "Remove the feature" };
         string[] examples = ["mgmtctl features work", "mgmtctl features work service.cups 1", "mgmtctl features work service.cups --unset"];
         return cli.Verb("features", "Show or change the features of a VM", examples, [vm, words, unset], (run, token) =>

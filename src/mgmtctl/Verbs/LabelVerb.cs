@@ -5,6 +5,8 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>label ls, get, create, rm</summary>
 internal static class LabelVerb
 {
+    public const string LabelName = "LABEL";
+
     public static Command Create(CommandLine cli) =>
         cli.Group("label", "Labels and their colours", ["mgmtctl label ls", "mgmtctl label create teal 0x008080", "mgmtctl label rm teal"],
             List(cli), Get(cli), Add(cli), Remove(cli));
@@ -32,7 +34,7 @@ internal static class LabelVerb
 
     private static Command Add(CommandLine cli)
     {
-        var name = Name();
+        var name = new Argument<string>("NAME") { Description = "The new label" };
         var color = new Argument<string>("COLOR") { Description = "0xRRGGBB or RRGGBB" };
         return cli.Verb("create", "Create a label", ["mgmtctl label create teal 0x008080"], [name, color], async (run, token) =>
         {
@@ -52,5 +54,5 @@ internal static class LabelVerb
         });
     }
 
-    private static Argument<string> Name() => new("LABEL") { Description = "The label" };
+    private static Argument<string> Name() => new(LabelName) { Description = "The label" };
 }

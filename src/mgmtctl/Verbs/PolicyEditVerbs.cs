@@ -5,10 +5,13 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>policy list, get, replace, remove, history, revert, edit: the rule files by the calls of the daemon.</summary>
 internal static class PolicyEditVerbs
 {
+    public const string RuleFile = "RULEFILE";
+    public const string Version = "VERSION";
+    public static readonly Option<bool> Include = new("--include") { Description = "An include file, include/NAME, instead of a rule file" };
+
     private const string IncludePrefix = "include/";
 
-    private static readonly Argument<string> Name = new("NAME") { Description = "The file, without .policy" };
-    private static readonly Option<bool> Include = new("--include") { Description = "An include file, include/NAME, instead of a rule file" };
+    private static readonly Argument<string> Name = new(RuleFile) { Description = "The file, without .policy" };
     private static readonly Option<bool> Force = new("--force") { Description = "Also when you could not change it back" };
     private static readonly Option<string> Token = new("--token")
     {
@@ -79,7 +82,7 @@ internal static class PolicyEditVerbs
 
     private static Command Revert(CommandLine cli)
     {
-        var id = new Argument<string>("ID") { Description = "The version, as history lists it" };
+        var id = new Argument<string>(Version) { Description = "The version, as history lists it" };
         return cli.Verb("revert", "Bring a version of a file back", ["mgmtctl policy revert 30-user 20260102T030405678Z"], [Name, id, Force, Include], async (run, token) =>
         {
             await Files(run).RevertAsync(run.Get(Name)!, run.Get(Include), run.Get(id)!, token);

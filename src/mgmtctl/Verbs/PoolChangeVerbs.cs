@@ -5,11 +5,13 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>pool add, rm, set</summary>
 internal static class PoolChangeVerbs
 {
+    public const string Setting = "KEY=VALUE";
+
     public static Command Add(CommandLine cli)
     {
         var name = new Argument<string>("NAME") { Description = "The new pool's name" };
         var driver = new Argument<string>(PoolVerb.DriverName) { Description = "Its driver, see 'mgmtctl pool drivers'" };
-        var parameters = new Argument<string[]>("KEY=VALUE") { Description = "What the driver takes", Arity = ArgumentArity.ZeroOrMore };
+        var parameters = new Argument<string[]>(Setting) { Description = "What the driver takes", Arity = ArgumentArity.ZeroOrMore };
         string[] examples = ["mgmtctl pool add big qcow2", "mgmtctl pool add fast file-reflink dir_path=/var/lib/mgmtd/pools/fast revisions_to_keep=2", "mgmtctl pool add thin lvm_thin volume_group=vg thin_pool=pool"];
         return cli.Verb("add", "Add a pool", examples, [name, driver, parameters], async (run, token) =>
         {

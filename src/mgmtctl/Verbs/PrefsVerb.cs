@@ -6,8 +6,11 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>prefs: properties of a VM (mgmt.vm.property.*) or of the host (mgmt.property.*).</summary>
 internal static class PrefsVerb
 {
-    private static readonly Argument<string[]> Words = Symbols.Words(Symbols.VmName, "VM [NAME [VALUE]], or with --global [NAME [VALUE]]", 3);
-    private static readonly Option<bool> Global = new("--global") { Description = "The host's own properties" };
+    /// <summary>The argument, by whose name completion knows it.</summary>
+    public const string Preference = "VM NAME VALUE";
+
+    private static readonly Argument<string[]> Words = Symbols.Words(Preference, "VM [NAME [VALUE]], or with --global [NAME [VALUE]]", 3);
+    public static readonly Option<bool> Global = new("--global") { Description = "The host's own properties" };
     private static readonly Option<bool> Reset = new("--reset") { Description = "Back to the default" };
     private static readonly Option<bool> Default = new("--default") { Description = "Show what the default is" };
     private static readonly Option<bool> HelpProperty = new("--help-property") { Description = "Show what the property is for" };

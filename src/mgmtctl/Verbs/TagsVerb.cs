@@ -5,10 +5,13 @@ namespace Mgmt.Cli.Verbs;
 /// <summary>tags</summary>
 internal static class TagsVerb
 {
+    /// <summary>The argument, by whose name completion knows it.</summary>
+    public const string Action = "ACTION TAG";
+
     public static Command Create(CommandLine cli)
     {
         var vm = Symbols.Vm();
-        var words = Symbols.Words("ACTION TAG", "add TAG, del TAG, or list (default); list TAG tells whether it is set: 1 or 0", 2);
+        var words = Symbols.Words(Action, "add TAG, del TAG, or list (default); list TAG tells whether it is set: 1 or 0", 2);
         string[] examples = ["mgmtctl tags work", "mgmtctl tags work add office", "mgmtctl tags work del office"];
         return cli.Verb("tags", "Show or change the tags of a VM", examples, [vm, words], (run, token) => run.Get(words)! switch
         {

@@ -16,6 +16,9 @@ public sealed partial class DialectTests : DaemonFixture
     public static IEnumerable<string[]> Calls => File.ReadLines(Path.Combine(Repository.Root, "tests", "mgmtd.Tests", "Dialect", "calls.txt"))
         .Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
+    /// <summary>What the scenarios call by a name of their own.</summary>
+    private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal) { ["template"] = "debian", ["disk"] = "sdb", ["other"] = "sdb1", ["file"] = "file-debian.iso" };
+
     protected override DaemonOptions Options => new()
     {
         Policy = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -30,13 +33,13 @@ public sealed partial class DialectTests : DaemonFixture
     };
 
     [TestCaseSource(nameof(Formats))]
-    public Task A_reply_has_the_bytes_that_clients_expect(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, "debian");
+    public Task A_reply_has_the_bytes_that_clients_expect(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, Names);
 
     [TestCaseSource(nameof(Happenings))]
-    public Task Events_come_with_the_names_keys_and_order_that_clients_expect(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, "debian");
+    public Task Events_come_with_the_names_keys_and_order_that_clients_expect(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, Names);
 
     [TestCaseSource(nameof(Tools))]
-    public Task A_tool_gets_what_it_needs(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, "debian");
+    public Task A_tool_gets_what_it_needs(Scenario scenario) => ScenarioRun.PlayAsync(Daemon, scenario, Names);
 
     [Test]
     public void The_page_for_those_who_know_Qubes_has_every_call()

@@ -8,7 +8,7 @@ namespace Mgmt.Daemon.Tests;
 /// <summary>
 /// What a client sends and has to get back, from a file of this directory: <c>{ name, source, qemu?, watch?, events?, steps: [REQUEST, REPLY, …] }</c>.
 /// <c>␀</c> stands for a zero byte, <c>${NAME}</c> for a value that an earlier reply gave by a group of that name. A text that begins with <c>re:</c> is a
-/// pattern; everything else is compared byte for byte. Of <c>watch</c>, the destination of an admin.Events stream, <c>events</c> are the frames after the first.
+/// pattern; everything else is compared byte for byte. A request that begins with <c>until:</c> is sent again until its reply comes. Of <c>watch</c>, the destination of an admin.Events stream, <c>events</c> are the frames after the first.
 /// </summary>
 public sealed record Scenario(string Name, string Source, bool OnQemu, string? Watch, IReadOnlyList<string> Events, IReadOnlyList<(string Request, string Reply)> Steps)
 {
