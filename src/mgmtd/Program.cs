@@ -81,7 +81,7 @@ try
     var copies = new MachineCopies(platform.HostMachines, owners, new StagingArea(Path.Combine(settings.StateDirectory, "staging")), new CopyLimits(settings.MachineCopyBytes), clock);
     var repair = new MachinedRepair(services, platform.Machines, platform.HostMachines, logs.CreateLogger<MachinedRepair>());
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements };
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { Devices = new(services), MachinedFaults = () => repair.Disagreements };
     ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
     var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, policyFiles, questions, gate, disposables)]);
