@@ -39,6 +39,9 @@ internal sealed class BlockDevices(HostDeviceOptions options) : IHostClass
     }
 
     /// <inheritdoc/>
+    public IEnumerable<string> Problems() => Directory.Exists(Root) ? SysTree.Problems("disks", Root) : [$"disks cannot be listed: there is no directory {Root}"];
+
+    /// <inheritdoc/>
     public OpenDevice? Open(DeviceInfo device, bool readOnly)
     {
         if (device.Address.Class != DeviceClass.Block || !device.Facts.TryGetValue("number", out var number))

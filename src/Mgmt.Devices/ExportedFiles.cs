@@ -37,6 +37,19 @@ internal sealed class ExportedFiles(HostDeviceOptions options) : IHostClass
     }
 
     /// <inheritdoc/>
+    public IEnumerable<string> Problems()
+    {
+        foreach (var path in options.ExportedFiles)
+        {
+            using var directory = OpenDirectory(path);
+            if (directory.IsInvalid)
+            {
+                yield return $"directory {path} of exported-files cannot be listed: {Marshal.GetLastPInvokeErrorMessage()}";
+            }
+        }
+    }
+
+    /// <inheritdoc/>
     public OpenDevice? Open(DeviceInfo device, bool readOnly)
     {
         var port = device.Address.Port;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Threading.Channels;
 using Mgmt.Core;
 using Microsoft.Extensions.Logging;
@@ -20,9 +21,11 @@ public sealed class HostDevices : IDeviceHost
     private readonly Channel<bool> _wakes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite, SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
     private readonly List<FileSystemWatcher> _directories = [];
+    private readonly List<string> _notFollowed = [];
     private readonly KernelEvents? _kernel;
     private readonly Task _loop;
     private ImmutableSortedDictionary<DeviceAddress, DeviceInfo> _devices;
+    private IReadOnlyList<string> _problems = [];
 
     /// <summary>Looks once, then follows.</summary>
     public HostDevices(HostDeviceOptions options, ILogger<HostDevices> log, TimeProvider time)
@@ -35,9 +38,11 @@ public sealed class HostDevices : IDeviceHost
         if (options.FollowKernel && _kernel is null)
         {
             Log.NotFollowing(log);
+            _notFollowed.Add($"the kernel's device events cannot be followed: devices that come and go are seen {Pace}");
         }
         FollowDirectories();
         _devices = Look();
+        _problems = Problem();
         _loop = Task.Run(FollowAsync);
     }
 
@@ -45,7 +50,12 @@ public sealed class HostDevices : IDeviceHost
     public ImmutableSortedDictionary<DeviceAddress, DeviceInfo> Devices => Volatile.Read(ref _devices);
 
     /// <inheritdoc/>
+    public ImmutableArray<string> Problems => [.. Volatile.Read(ref _problems)];
+
+    /// <inheritdoc/>
     public ChannelReader<DeviceChange> Changes => _changes.Reader;
+
+    private string Pace => string.Create(CultureInfo.InvariantCulture, $"every {_options.Interval.TotalSeconds:0.#} s only");
 
     /// <inheritdoc/>
     public Task<OpenDevice> OpenAsync(DeviceInfo device, bool readOnly, CancellationToken cancellation) => Task.Run(() => Open(device, readOnly), cancellation);
@@ -92,6 +102,8 @@ public sealed class HostDevices : IDeviceHost
         return found.ToImmutable();
     }
 
+    private IReadOnlyList<string> Problem() => [.. _notFollowed, .. _classes.SelectMany(one => one.Problems())];
+
     private async Task FollowAsync()
     {
         try
@@ -116,6 +128,7 @@ public sealed class HostDevices : IDeviceHost
         {
             var (before, after) = (_devices, Look());
             Volatile.Write(ref _devices, after);
+            Volatile.Write(ref _problems, Problem());
             foreach (var gone in before.Values.Where(device => !after.TryGetValue(device.Address, out var now) || !IsSame(now, device)))
             {
                 _changes.Writer.TryWrite(new(gone, false));
@@ -128,6 +141,7 @@ public sealed class HostDevices : IDeviceHost
         catch (Exception error)
         {
             Log.LookFailed(_log, error);
+            Volatile.Write(ref _problems, [.. _notFollowed, $"the last look at the devices of the host failed: {error.Message}"]);
         }
     }
 
@@ -148,6 +162,7 @@ public sealed class HostDevices : IDeviceHost
             catch (Exception error) when (error is IOException or ArgumentException or UnauthorizedAccessException)
             {
                 Log.DirectoryNotFollowed(_log, path, error);
+                _notFollowed.Add($"directory {path} of exported-files cannot be followed: files that come and go there are seen {Pace}");
             }
         }
     }

@@ -11,14 +11,18 @@ internal sealed class Microphones(HostDeviceOptions options) : IHostClass
     /// <inheritdoc/>
     public IEnumerable<DeviceInfo> List()
     {
-        // pcmC0D0c: card 0, device 0, capture.
-        var recorders = SysTree.Names(Path.Combine(options.SysRoot, "class", "sound")).Where(name => name.StartsWith("pcmC", StringComparison.Ordinal) && name.EndsWith('c')).ToList();
-        if (options.AudioBackend == Silence || (options.AudioBackend.Length > 0 && recorders.Count > 0))
+        if (options.AudioBackend == Silence || (options.AudioBackend.Length > 0 && CanRecord()))
         {
             yield return new DeviceInfo(DeviceAddress.Of(DeviceClass.Mic, VmName.Dom0, "mic")) { Description = "Microphone" };
         }
     }
 
     /// <inheritdoc/>
+    public IEnumerable<string> Problems() => options.AudioBackend is "" or Silence || CanRecord() ? [] : ["audio-backend is set, and the host has nothing to record with: there is no microphone"];
+
+    /// <inheritdoc/>
     public OpenDevice? Open(DeviceInfo device, bool readOnly) => device.Address.Class == DeviceClass.Mic ? new OpenDevice.Microphone() : null;
+
+    // pcmC0D0c: card 0, device 0, capture.
+    private bool CanRecord() => SysTree.Names(Path.Combine(options.SysRoot, "class", "sound")).Any(name => name.StartsWith("pcmC", StringComparison.Ordinal) && name.EndsWith('c'));
 }

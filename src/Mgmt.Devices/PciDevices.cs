@@ -35,6 +35,9 @@ internal sealed class PciDevices(HostDeviceOptions options) : IHostClass
     }
 
     /// <inheritdoc/>
+    public IEnumerable<string> Problems() => SysTree.Problems("PCI functions", Root);
+
+    /// <inheritdoc/>
     public OpenDevice? Open(DeviceInfo device, bool readOnly)
     {
         if (device.Address.Class != DeviceClass.Pci)

@@ -25,6 +25,24 @@ internal static class SysTree
         }
     }
 
+    /// <summary>Why what is in a directory cannot be listed, as a sentence; nothing when it can, or when there is no such directory: a host without USB has none for it.</summary>
+    internal static IEnumerable<string> Problems(string what, string directory)
+    {
+        try
+        {
+            _ = Directory.EnumerateFileSystemEntries(directory).Any();
+            return [];
+        }
+        catch (DirectoryNotFoundException) when (!Path.Exists(directory))
+        {
+            return [];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [$"{what} cannot be listed: {error.Message}"];
+        }
+    }
+
     /// <summary>A short text: one line, other bytes than printable ASCII as <c>_</c>, trimmed; empty when there is none.</summary>
     internal static string Text(params ReadOnlySpan<string> path)
     {

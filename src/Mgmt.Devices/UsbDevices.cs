@@ -29,6 +29,9 @@ internal sealed partial class UsbDevices(HostDeviceOptions options) : IHostClass
     }
 
     /// <inheritdoc/>
+    public IEnumerable<string> Problems() => SysTree.Problems("USB devices", Root);
+
+    /// <inheritdoc/>
     public OpenDevice? Open(DeviceInfo device, bool readOnly)
     {
         if (device.Address.Class != DeviceClass.Usb)

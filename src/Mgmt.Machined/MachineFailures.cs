@@ -16,6 +16,9 @@ internal static class MachineFailures
         { Kind: BusFailureKind.BadReply } => new(ErrorCode.MgmtUnavailableError, "The answer of %s to %s is not understood: %s", Peer(call), call.Member, failure.Message),
         { Name: MachineCalls.NoSuchMachine or BusNames.UnknownObject } => new(ErrorCode.QubesException, "No such machine: '%s'", what),
         { Name: ImageCalls.NoSuchImage } => new(ErrorCode.QubesVolumeNotFoundError, "No such image: '%s'", what),
+        { Name: BusNames.FileExists or MachineCalls.LeaderTaken } when call.Member.StartsWith("Copy", StringComparison.Ordinal) =>
+            new(ErrorCode.QubesException, "%s is there already, and systemd-machined writes over nothing", what),
+        { Name: BusNames.FileNotFound } when call.Member.StartsWith("Copy", StringComparison.Ordinal) => new(ErrorCode.QubesException, "No such file or directory: %s", what),
         { Name: BusNames.NotSupported } => new(ErrorCode.MgmtUnsupportedError, "%s cannot be done with %s: %s", call.Member, what, failure.Message),
         { Name: BusNames.NoSpace or BusNames.QuotaExceeded } => new(ErrorCode.MgmtNoSpaceError, "No space left for %s", what),
         { Name: BusNames.AccessDenied } => new(ErrorCode.MgmtUnavailableError, "%s does not let mgmtd call %s: %s", Peer(call), call.Member, failure.Message),

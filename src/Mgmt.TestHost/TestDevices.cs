@@ -16,6 +16,9 @@ public sealed class TestDevices : IDeviceHost
     /// <inheritdoc/>
     public ImmutableSortedDictionary<DeviceAddress, DeviceInfo> Devices => Volatile.Read(ref _devices);
 
+    /// <summary>What a test says is wrong.</summary>
+    public ImmutableArray<string> Problems { get; set; } = [];
+
     /// <inheritdoc/>
     public ChannelReader<DeviceChange> Changes => _changes.Reader;
 

@@ -85,7 +85,7 @@ try
     var repair = new MachinedRepair(services, platform.Machines, platform.HostMachines, logs.CreateLogger<MachinedRepair>());
     using var vsock = GuestVsock.Open(settings, clock, logs);
     var facts = new DaemonFacts(version, Environment.ProcessId, clock.GetUtcNow(), settings.MaxConnections);
-    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { MachinedFaults = () => repair.Disagreements, Missing = vsock.Missing };
+    var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { Devices = new(services), MachinedFaults = () => repair.Disagreements, Missing = vsock.Missing };
     ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
     var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
         new PropertyWriter(store, properties), streams, facts, status, calls, channels, policyFiles, questions, gate, disposables)]);

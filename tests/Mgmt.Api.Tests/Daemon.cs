@@ -85,7 +85,7 @@ internal sealed class Daemon : IAsyncDisposable
         Questions = new(askLimits, askSockets, clock, NullLogger<PendingQuestions>.Instance);
         var remembered = new RememberedAnswers(clock);
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
-        var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock);
+        var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock) { Devices = new(Services) };
         Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, Channels, PolicyFiles, Questions, Gate, new(Services, Maker, Stopper)));
         FrontEnd = new(Gate, Store, Table, Questions, remembered, new(Gate, Store, Questions), Notices, Audit, Calls, clock);
         Dispatcher = new(Table, Store, Gate, new CallAsking(Gate, Store, Questions, remembered), Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);

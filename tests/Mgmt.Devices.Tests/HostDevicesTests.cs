@@ -1,5 +1,6 @@
 using System.Text;
 using Mgmt.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Mgmt.Devices.Tests;
 
@@ -35,6 +36,25 @@ public sealed class HostDevicesTests
         var partition = host.Devices.Values.Single(d => d.Address.Port == "sdb1");
         Assert.That(partition.Parent!.Value.Port, Is.EqualTo("sdb"));
         Assert.That(partition.Facts["size"], Is.EqualTo((1024 * 512).ToString()));
+    }
+
+    [Test]
+    public async Task What_cannot_be_listed_is_a_problem_until_it_can()
+    {
+        _sys.Write("sys/bus/usb/devices", "no directory");
+        Directory.CreateDirectory(_sys.Path("exported"));
+        await using (var host = new HostDevices(_sys.Options with { AudioBackend = "alsa" }, NullLogger<HostDevices>.Instance, TimeProvider.System))
+        {
+            Assert.That(host.Problems, Has.Length.EqualTo(5));
+            Assert.That(host.Problems, Has.Some.EqualTo($"disks cannot be listed: there is no directory {_sys.Path("sys/block")}").And.Some.StartsWith("USB devices cannot be listed: ")
+                .And.Some.StartsWith($"directory {_sys.Path("exported2")} of exported-files cannot be followed: ").And.Some.StartsWith($"directory {_sys.Path("exported2")} of exported-files cannot be listed: ")
+                .And.Some.StartsWith("audio-backend is set, and the host has nothing to record with"));
+        }
+        File.Delete(_sys.Path("sys/bus/usb/devices"));
+        _sys.Disk("sda", "8:0");
+        Directory.CreateDirectory(_sys.Path("exported2"));
+        await using var whole = _sys.Open();
+        Assert.That(whole.Problems, Is.Empty);
     }
 
     [Test]

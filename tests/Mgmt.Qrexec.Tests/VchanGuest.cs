@@ -92,26 +92,6 @@ internal sealed class VchanGuest : IDisposable
             Assert.That(Convert.ToHexString(heard), Is.EqualTo(Convert.ToHexString(expected)));
         }
 
-        /// <summary>Sends until nothing is taken any more for the moment: how much was.</summary>
-        internal async Task<int> FillAsync(byte[] block, int atMost)
-        {
-            var sent = 0;
-            using var quiet = new CancellationTokenSource();
-            while (sent < atMost)
-            {
-                quiet.CancelAfter(TimeSpan.FromMilliseconds(500));
-                try
-                {
-                    sent += await socket.SendAsync(block, quiet.Token);
-                }
-                catch (OperationCanceledException)
-                {
-                    break;
-                }
-            }
-            return sent;
-        }
-
         /// <summary>Nothing more, and then the end.</summary>
         internal async Task EndAsync()
         {

@@ -87,6 +87,17 @@ public sealed class MachineOfADaemonTests
     }
 
     [Test]
+    public async Task Ctrl_C_ends_the_program_and_its_status_is_told(CancellationToken token)
+    {
+        var keys = new Pipe();
+        var ctl = new Ctl(_host.Daemon.SocketPath) { InputIsTerminal = true, OutIsTerminal = true, Keys = keys.Reader.AsStream(), Size = (24, 80) };
+        var running = ctl.RunAsync(token, "machine", "run", "web", "/bin/sh", "--", "-c", "echo ready; exec sleep 600");
+        await ctl.UntilOutAsync("ready", token);
+        await keys.Writer.WriteAsync(new byte[] { 3 }, token);
+        Assert.That(await running, Is.EqualTo(130));
+    }
+
+    [Test]
     public async Task A_console_has_a_login_prompt(CancellationToken token)
     {
         var keys = new Pipe();
@@ -124,13 +135,13 @@ public sealed class MachineOfADaemonTests
         await _host.DoneAsync(token, "machine", "run", "web", "/bin/sh", "--", "-c", inside);
         using (Assert.EnterMultipleScope())
         {
-            Assert.That((await _host.CtlAsync(token, "machine", "cp", "web:/none", _host.File("n"))).Error, Does.Contain("No such file"));
+            Assert.That((await _host.CtlAsync(token, "machine", "cp", "web:/none", _host.File("n"))).Error, Is.EqualTo("mgmtctl: No such file or directory: web:/none\n"));
             Assert.That((await _host.CtlAsync(token, "machine", "cp", "web:/srv/link", _host.File("l"))).Error, Does.Contain("symbolic link to /etc/shadow"));
             Assert.That((await _host.CtlAsync(token, "machine", "cp", "web:/srv/big", _host.File("b"))).Error, Does.Contain("more than 4194304 bytes"));
-            Assert.That(await _host.CtlAsync(token, "machine", "cp", "web:/srv/odd", _host.File("o")), Is.EqualTo((0, "", "mgmtctl: 1 devices, pipes or sockets were left out\n")));
+            Assert.That(await _host.CtlAsync(token, "machine", "cp", "web:/srv/odd", _host.File("o")), Is.EqualTo((0, "", "mgmtctl: 1 device, pipe or socket was left out\n")));
             Assert.That(await File.ReadAllTextAsync(_host.File("o/f"), token), Is.EqualTo("x\n"));
             Assert.That((await _host.CtlAsync(token, "machine", "cp", "/usr/bin/qemu-system-x86_64", "web:/srv/q")).Error, Does.Contain("more than 4194304 bytes"));
-            Assert.That((await _host.CtlAsync(token, "machine", "cp", "/etc/hostname", "web:/etc/passwd")).Code, Is.EqualTo(1), "machined writes over nothing");
+            Assert.That(await _host.CtlAsync(token, "machine", "cp", "/etc/hostname", "web:/etc/passwd"), Is.EqualTo((1, "", "mgmtctl: web:/etc/passwd is there already, and systemd-machined writes over nothing\n")));
             await NothingStagedAsync(token);
         }
     }

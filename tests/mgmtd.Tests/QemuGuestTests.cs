@@ -74,6 +74,7 @@ internal sealed class QemuGuestTests
     [TestCase("typed", 0, "typed", "run", Vm, "cat")]
     [TestCase("", 125, "", "run", Vm, "/no/such")]
     [TestCase("", 7, "out\n", "run", "--captured", Vm, "--shell", "echo out; exit 7")]
+    [TestCase("", 0, "b c,\n", "run", "--env", "A=b c", "--shell", Vm, "echo \"$A,$HOME\"")]
     [TestCase("", 0, "1 2\n", "run", "--shell", Vm, "echo 1 '2'")]
     [TestCase("", 0, "user\n", "call", "qubes.VMExec+id+--un", Vm)]
     [TestCase("", 0, "user-5\n", "call", "qubes.VMShell", Vm, "--payload", "echo $USER-$((2+3))")]

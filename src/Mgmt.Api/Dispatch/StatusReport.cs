@@ -5,7 +5,7 @@ using Mgmt.State;
 namespace Mgmt.Api;
 
 /// <summary>
-/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>host</c> (what the backend says of it), <c>policy</c>, <c>ask</c> (agents and pending questions), <c>machined</c>, <c>storage</c>, <c>vms</c> (those that run or have
+/// The content of mgmt.Status. SHAPE: object with <c>daemon</c>, <c>host</c> (what the backend says of it), <c>policy</c>, <c>ask</c> (agents and pending questions), <c>machined</c>, <c>storage</c>, <c>devices</c>, <c>vms</c> (those that run or have
 /// faults) and <c>notes</c> (sentences about what is not there).
 /// </summary>
 public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStore policy, IVmBackend backend, IMachineRegistry machines, PoolSet pools, AuditLog audit, EventStreams streams, ActiveCalls calls, PendingQuestions questions, TimeProvider clock)
@@ -15,6 +15,8 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
 
     /// <summary>What else is not there: sentences.</summary>
     public IReadOnlyList<string> Missing { get; init; } = [];
+    /// <summary>What is told of devices.</summary>
+    public required DeviceStatus Devices { get; init; }
 
     /// <summary>Writes it.</summary>
     public void Write(Utf8JsonWriter json, HostState state)
@@ -25,6 +27,8 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
         WriteAsk(json);
         WriteMachined(json);
         WriteStorage(json, state);
+        json.WritePropertyName("devices");
+        Devices.Write(json, state);
         WriteVms(json, state);
         json.WriteStartArray("notes");
         foreach (var note in Notes(state).Concat(Missing))

@@ -18,7 +18,8 @@ internal sealed class ExitStatusScanner(bool plain)
     private const int MaxDigits = 3;
     // systemd resets the terminal and drops what was typed before the shell runs; only the shell can make it plain.
     private const string Plain = "stty -echo -opost 2>/dev/null; ";
-    private const string Script = "printf '%s!' \"$m\"; \"$@\"; printf '%s%d;' \"$m\" $?";
+    // Ctrl-C on the terminal is for the program, whose status this shell has to outlive; a trap, unlike a signal that is ignored, is not inherited.
+    private const string Script = "trap : INT QUIT; printf '%s!' \"$m\"; \"$@\"; printf '%s%d;' \"$m\" $?";
     private readonly byte[] _mark = Encoding.ASCII.GetBytes($"mgmt-{RandomNumberGenerator.GetHexString(32, lowercase: true)}:");
     private readonly TaskCompletionSource _began = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private byte[] _held = [];

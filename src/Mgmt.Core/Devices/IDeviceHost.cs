@@ -9,6 +9,9 @@ public interface IDeviceHost : IAsyncDisposable
     /// <summary>What there is now. Served from memory.</summary>
     ImmutableSortedDictionary<DeviceAddress, DeviceInfo> Devices { get; }
 
+    /// <summary>Why some may be missing, or be seen late: sentences, of the last look. Served from memory.</summary>
+    ImmutableArray<string> Problems { get; }
+
     /// <summary>What came and went since the first look; bounded, the oldest dropped. One reader.</summary>
     ChannelReader<DeviceChange> Changes { get; }
 
@@ -26,6 +29,9 @@ public sealed class NoDevices : IDeviceHost
 
     /// <inheritdoc/>
     public ImmutableSortedDictionary<DeviceAddress, DeviceInfo> Devices => ImmutableSortedDictionary<DeviceAddress, DeviceInfo>.Empty;
+
+    /// <inheritdoc/>
+    public ImmutableArray<string> Problems => [];
 
     /// <inheritdoc/>
     public ChannelReader<DeviceChange> Changes => _changes.Reader;

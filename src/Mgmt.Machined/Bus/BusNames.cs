@@ -15,6 +15,7 @@ internal static class BusNames
     public const string NotSupported = "org.freedesktop.DBus.Error.NotSupported";
     public const string InvalidArguments = "org.freedesktop.DBus.Error.InvalidArgs";
     public const string FileNotFound = "org.freedesktop.DBus.Error.FileNotFound";
+    public const string FileExists = "org.freedesktop.DBus.Error.FileExists";
     public const string NoSpace = "System.Error.ENOSPC";
     public const string QuotaExceeded = "System.Error.EDQUOT";
     public const string UnknownObject = "org.freedesktop.DBus.Error.UnknownObject";

@@ -52,14 +52,37 @@ internal static class MachineCopyVerb
         await ProgressBar.RunAsync(run, $"{there.Machine}:{there.Path}", total, plainLines, async progress =>
         {
             await using var content = new FramedContent(call, progress, total);
-            await TakeAsync(content, start, target, cancellationToken);
+            await TakeWholeAsync(content, start, target, cancellationToken);
             var left = await content.EndAsync(cancellationToken);
             if (left != "0")
             {
-                run.Tell($"{left} devices, pipes or sockets were left out");
+                run.Tell(LeftOut(left));
             }
             return true;
         });
+    }
+
+    private static string LeftOut(string count) => count == "1" ? "1 device, pipe or socket was left out" : $"{count} devices, pipes or sockets were left out";
+
+    /// <summary>What did not come whole does not stay: it would pass for a copy.</summary>
+    private static async Task TakeWholeAsync(Stream content, IReadOnlyList<KeyValuePair<string, string>> start, string target, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await TakeAsync(content, start, target, cancellationToken);
+        }
+        catch
+        {
+            if (Directory.Exists(target))
+            {
+                Directory.Delete(target, recursive: true);
+            }
+            else
+            {
+                File.Delete(target);
+            }
+            throw;
+        }
     }
 
     private static async Task TakeAsync(Stream content, IReadOnlyList<KeyValuePair<string, string>> start, string target, CancellationToken cancellationToken)
@@ -93,7 +116,7 @@ internal static class MachineCopyVerb
         {
             if (await TarTree.WriteAsync(directory, tar, cancellationToken) is > 0 and var left)
             {
-                run.Tell($"{left} devices, pipes or sockets were left out");
+                run.Tell(LeftOut(left.ToString(CultureInfo.InvariantCulture)));
             }
             tar.Position = 0;
             return tar;

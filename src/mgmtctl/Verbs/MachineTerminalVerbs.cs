@@ -25,7 +25,7 @@ internal static class MachineTerminalVerbs
     public static Command Run(CommandLine cli)
     {
         var machine = MachineVerb.Argument();
-        var command = new Argument<string[]>("COMMAND") { Description = "The program's path in the container, then its arguments (those that begin with - after --); the user's shell when not given", Arity = ArgumentArity.ZeroOrMore };
+        var command = new Argument<string[]>("COMMAND") { Description = "The program's path in the container, then its arguments (those that begin with - after --); the user's shell when not given, whose own exit status is not known", Arity = ArgumentArity.ZeroOrMore };
         var user = new Option<string>("--user") { Description = "Who runs it", HelpName = "USER", DefaultValueFactory = _ => "root" };
         var environment = new Option<string[]>("--env") { Description = "A variable for it", HelpName = "NAME=VALUE" };
         var input = new Option<bool>("--input", "-i") { Description = "Pass standard input on where it is no terminal" };

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Mgmt.Core;
 
 namespace Mgmt.Api.Tests.Devices;
@@ -163,6 +164,33 @@ public sealed class DeviceCallsTests
         await _daemon.TextAsync("admin.vm.device.denied.Remove dom0 vault", "all");
         Assert.That(await _daemon.TextAsync("admin.vm.device.denied.List dom0 vault"), Is.Empty);
         Assert.That(await _daemon.RefusalAsync("admin.vm.device.denied.Add dom0 vault", "u03"), Is.EqualTo(ErrorCode.QubesPropertyValueError));
+    }
+
+    [Test]
+    public async Task Status_counts_devices_and_names_those_that_a_vm_runs_without()
+    {
+        await OkAsync("mgmt.vm.device.block.Assign", "dom0+sdx", "mode=auto-attach");
+        await OkAsync("mgmt.vm.device.block.Assign", "dom0+sdy", "mode=ask-to-attach");
+        await OkAsync("mgmt.vm.device.usb.Assign", "dom0+1-2+ffff_ffff__u000000", "mode=auto-attach");
+        Assert.That(await ProblemsAsync(), Is.Empty, "it does not run");
+        await _daemon.StartAsync("vault");
+        _daemon.Test.Devices.Problems = ["USB devices cannot be listed: no"];
+        Assert.That(await ProblemsAsync(), Is.EquivalentTo(new[]
+        {
+            "USB devices cannot be listed: no", "vault runs without the block device dom0+sdx (auto-attach): it is not there", "vault runs without the usb device dom0+1-2 (auto-attach): another device is there",
+        }));
+        await OkAsync("mgmt.vm.device.usb.Unassign", "dom0+1-2");
+        await OkAsync("mgmt.vm.device.usb.Attach", "dom0+1-2");
+        using var status = JsonDocument.Parse(await _daemon.TextAsync("mgmt.Status dom0 dom0"));
+        var usb = status.RootElement.GetProperty("devices").GetProperty("usb");
+        Assert.That((usb.GetProperty("attached").GetInt32(), usb.GetProperty("assigned").GetInt32()), Is.EqualTo((1, 0)));
+        Assert.That(usb.GetProperty("available").GetInt32(), Is.EqualTo(_daemon.Test.Devices.Devices.Keys.Count(device => device.Class == DeviceClass.Usb)));
+    }
+
+    private async Task<string?[]> ProblemsAsync()
+    {
+        using var status = JsonDocument.Parse(await _daemon.TextAsync("mgmt.Status dom0 dom0"));
+        return [.. status.RootElement.GetProperty("devices").GetProperty("problems").EnumerateArray().Select(problem => problem.GetString())];
     }
 
     [Test]
