@@ -66,7 +66,7 @@ public sealed class ChannelTests
     {
         await WorkAsync();
         await Daemon.OkAsync("mgmt.vm.Kill", "work");
-        await TestUntil.TrueAsync(async () => (await ChannelsAsync()).GetArrayLength() == 0);
+        await TestUntil.TrueAsync(async () => (await ChannelsAsync()).EnumerateArray().All(vm => vm.GetProperty("vm").GetString() != "work"));
     }
 
     private async Task<JsonElement> ChannelsAsync() => JsonDocument.Parse(await Daemon.OkAsync("mgmt.call.Channels")).RootElement;
