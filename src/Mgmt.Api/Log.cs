@@ -101,6 +101,15 @@ internal static partial class Log
     [LoggerMessage(EventId = 1045, Level = LogLevel.Warning, Message = "{Vm} is over and stays until nothing names it: {Reason}")]
     internal static partial void DisposableKept(ILogger log, VmName vm, string reason);
 
+    [LoggerMessage(EventId = 1046, Level = LogLevel.Warning, Message = "{Vm} was made ahead and cannot be handed out: {Reason}")]
+    internal static partial void PreloadLost(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1047, Level = LogLevel.Warning, Message = "{Vm}: no disposable could be made ahead of need: {Reason}")]
+    internal static partial void PreloadFailed(ILogger log, VmName vm, string reason);
+
+    [LoggerMessage(EventId = 1048, Level = LogLevel.Information, Message = "{Vm} was made ahead and is removed: {Reason}")]
+    internal static partial void PreloadEnded(ILogger log, VmName vm, string reason);
+
     [LoggerMessage(EventId = 1071, Level = LogLevel.Information, Message = "pool {Pool} can be used again")]
     internal static partial void PoolReopened(ILogger log, PoolName pool);
 

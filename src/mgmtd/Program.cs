@@ -75,6 +75,7 @@ try
     var maker = new VmMaker(services, removed, unfinished);
     var cleaner = new DisposableCleaner(services, maker);
     var disposables = new DisposableVms(services, maker, new VmStopper(services, watcher));
+    var preloader = new DisposablePreloader(services, disposables, maker, starter, new VmStopper(services, watcher), settings.IsTest ? () => long.MaxValue : HostProbe.AvailableMiB);
     var streams = new EventStreams(store, new EventVisibility(gate), clock);
     var calls = new ActiveCalls(clock);
     var channels = new GuestChannels();
@@ -88,7 +89,7 @@ try
     var status = new StatusReport(facts, store, policy, platform.Backend, platform.Machines, pools, audit, streams, calls, questions, clock) { Devices = new(services), MachinedFaults = () => repair.Disagreements, Missing = vsock.Missing };
     ICallGroup[] hostCalls = [new MachineCalls(new MachineOperations(store, platform.HostMachines, owners, services.Gates), copies), new ImageCalls(new ImageOperations(store, pools))];
     var table = new CallTable([.. hostCalls, .. CallGroups.Make(services, maker, new VmCloner(services, unfinished), starter, new VmStopper(services, watcher), properties,
-        new PropertyWriter(store, properties), streams, facts, status, calls, channels, policyFiles, questions, gate, disposables)]);
+        new PropertyWriter(store, properties), streams, facts, status, calls, channels, policyFiles, questions, gate, disposables, preloader)]);
     var dispatcher = new Dispatcher(table, store, gate, new CallAsking(gate, store, questions, remembered), notices, audit, calls, clock, logs.CreateLogger<Dispatcher>());
 
     // How it is reached.
@@ -122,7 +123,7 @@ try
         guests.RunAsync(ending.Token), vsock.RunAsync(ending.Token));
     ServiceManager.Notify("READY=1");
     Log.Serving(logs.CreateLogger("mgmtd"), version, settings.SocketPath, settings.Backend);
-    var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
+    var startup = new Startup(new VmAdopter(services, watcher), unfinished, new PoolMending(services), new Autostarter(services, starter), preloader, starter, platform.StartedAtFirst, store.IsNew, logs.CreateLogger<Startup>());
     var devices = new DeviceFollower(services).RunAsync(lifetime.ApplicationStopping);
     var starting = Task.WhenAll(startup.RunAsync(lifetime.ApplicationStopping), cleaner.RunAsync(lifetime.ApplicationStopping));
     var following = new GuestFollower(services).RunAsync(lifetime.ApplicationStopping);

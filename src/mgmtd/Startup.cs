@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Daemon;
 
-/// <summary>What happens once the socket answers: adoption of running VMs, removal of half-made volumes, then autostart, and beside it the mending of pools.</summary>
-internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, PoolMending mending, Autostarter autostarter, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
+/// <summary>What happens once the socket answers: adoption of running VMs, removal of half-made volumes, then autostart, and beside it the mending of pools; at last disposables that are made ahead.</summary>
+internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, PoolMending mending, Autostarter autostarter, DisposablePreloader preloader, VmStarter starter, IReadOnlyList<VmName> startedAtFirst, bool isNew, ILogger<Startup> log)
 {
     internal async Task RunAsync(CancellationToken cancellation)
     {
@@ -20,7 +20,7 @@ internal sealed class Startup(VmAdopter adopter, UnfinishedVolumes unfinished, P
                 await TryStartAsync(name, cancellation);
             }
             await autostarter.RunAsync(cancellation);
-            await Task.WhenAll(stillTrying, mended);
+            await Task.WhenAll(stillTrying, mended, preloader.RunAsync(cancellation));
         }
         catch (OperationCanceledException)
         {

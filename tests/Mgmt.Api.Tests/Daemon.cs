@@ -31,6 +31,9 @@ internal sealed class Daemon : IAsyncDisposable
     internal VmStopper Stopper { get; private set; } = null!;
     internal UnfinishedVolumes Unfinished { get; private set; } = null!;
     internal VmMaker Maker { get; private set; } = null!;
+    internal DisposableVms Disposables { get; private set; } = null!;
+    internal DisposablePreloader Preloader { get; private set; } = null!;
+    internal long AvailableMiB { get; set; } = 1 << 20;
     internal VmAdopter Adopter { get; private set; } = null!;
     internal EventStreams Streams { get; private set; } = null!;
     internal PendingQuestions Questions { get; private set; } = null!;
@@ -80,13 +83,15 @@ internal sealed class Daemon : IAsyncDisposable
         Stopper = new(Services, Watcher);
         Unfinished = new(Services);
         Maker = new(Services, removed, Unfinished);
+        Disposables = new(Services, Maker, Stopper);
+        Preloader = new(Services, Disposables, Maker, Starter, Stopper, () => AvailableMiB);
         Adopter = new(Services, Watcher);
         Streams = new(Store, new(Gate), clock) { QueueLength = queueLength };
         Questions = new(askLimits, askSockets, clock, NullLogger<PendingQuestions>.Instance);
         var remembered = new RememberedAnswers(clock);
         var facts = new DaemonFacts("1.2.3", 1, clock.GetUtcNow(), 16);
         var status = new StatusReport(facts, Store, Policy, backend, Test.Machines, Pools, Audit, Streams, Calls, Questions, clock) { Devices = new(Services) };
-        Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, Channels, PolicyFiles, Questions, Gate, new(Services, Maker, Stopper)));
+        Table = new(groups ?? CallGroups.Make(Services, Maker, new(Services, Unfinished), Starter, Stopper, Properties, Writer, Streams, facts, status, Calls, Channels, PolicyFiles, Questions, Gate, Disposables, Preloader));
         FrontEnd = new(Gate, Store, Table, Questions, remembered, new(Gate, Store, Questions), Notices, Audit, Calls, clock);
         Dispatcher = new(Table, Store, Gate, new CallAsking(Gate, Store, Questions, remembered), Notices, Audit, Calls, TimeProvider.System, NullLogger<Dispatcher>.Instance);
     }

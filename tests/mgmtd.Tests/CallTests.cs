@@ -181,7 +181,7 @@ public sealed class CallTests : DaemonFixture
     public async Task Pools_say_what_they_are()
     {
         Assert.That(await Daemon.OkAsync("mgmt.pool.List"), Is.EqualTo("default\nlinux-kernel\n"));
-        Assert.That(await Daemon.OkAsync("mgmt.pool.Info", "dom0", "default"), Does.StartWith("driver=qcow2\nname=default\nsize=").And.EndsWith("included_in=\n"));
+        Assert.That(await Daemon.OkAsync("mgmt.pool.Info", "dom0", "default"), Does.StartWith("driver=qcow2\nephemeral_volatile=False\nname=default\nrevisions_to_keep=1\nsize=").And.EndsWith("included_in=\n"));
     }
 
     [Test]

@@ -14,7 +14,7 @@ public sealed class PoolTests : DaemonFixture
         await using var events = await Daemon.EventsAsync("since=now\nevent=pool-*");
         await AddAsync("extra", "revisions_to_keep=3\n");
         Assert.That(await Daemon.OkAsync("mgmt.pool.List"), Does.Contain("\nextra\n"));
-        Assert.That(await Daemon.OkAsync("mgmt.pool.Info", "dom0", "extra"), Does.StartWith("driver=qcow2\nname=extra\nrevisions_to_keep=3\n"));
+        Assert.That(await Daemon.OkAsync("mgmt.pool.Info", "dom0", "extra"), Does.StartWith("driver=qcow2\nephemeral_volatile=False\nname=extra\nrevisions_to_keep=3\n"));
         await Daemon.OkAsync("mgmt.vm.CreateInPool.AppVM", "dom0", "debian", "name=inextra label=red pool:private=extra");
         Assert.That(await Daemon.OkAsync("mgmt.pool.volume.List", "dom0", "extra"), Is.EqualTo("appvms/inextra/private\n"));
         var refused = await Daemon.RefusedAsync(ErrorCode.QubesPoolInUseError, "mgmt.pool.Remove", "dom0", "extra");

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Mgmt.Core;
 using Mgmt.Testing;
 
 namespace Mgmt.Daemon.Tests;
@@ -74,6 +75,62 @@ internal sealed class QemuDisposableTests
         var seen = await QemuDaemon.UntilAsync(events, e => e.Name == "domain-delete");
         Assert.That(seen.Single(e => e.Name == "domain-shutdown")["reason"], Is.EqualTo("unseen"));
         await NothingOfAsync(name);
+    }
+
+    [Test]
+    public async Task One_that_is_made_ahead_waits_booted_and_paused_outlives_the_daemon_and_answers_whoever_gets_it()
+    {
+        await using var events = await Daemon.EventsAsync("since=now\nevent=domain-*");
+        await Daemon.OkAsync("mgmt.vm.feature.Set", "dvm", "preload-dispvm-delay", "0");
+        await Daemon.OkAsync("mgmt.vm.feature.Set", "dvm", "preload-dispvm-max", "1");
+        var first = (await QemuDaemon.UntilAsync(events, e => e.Name == "domain-feature-set:preload-dispvm-completed"))[^1].Subject;
+        Assert.That(await Daemon.OkAsync("mgmt.vm.CurrentState", first), Does.Contain("power_state=Paused"));
+        var pid = _qemu.Pid(first);
+        await Daemon.KillHardAsync();
+        await Daemon.StartAgainAsync();
+        await using var adopted = await Daemon.EventsAsync("since=now\nevent=domain-*\nevent=agent-state");
+        await Daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm", "preload");
+        Assert.That(await Daemon.OkAsync("mgmt.vm.feature.Get", "dvm", "preload-dispvm"), Is.EqualTo(first), "one that is not adopted yet counts");
+        for (var limit = Stopwatch.StartNew(); !(await Daemon.OkAsync("mgmt.vm.CurrentState", first)).Contains("power_state=Paused", StringComparison.Ordinal); await Task.Delay(10))
+        {
+            Assert.That(limit.Elapsed, Is.LessThan(DaemonProcess.Deadline));
+        }
+        // Refused after whoever adopts it has let go of it: one that somebody is busy with is passed over.
+        await Daemon.RefusedAsync(ErrorCode.QubesVMNotRunningError, "mgmt.vm.Pause", first);
+
+        Assert.That(await Daemon.OkAsync("mgmt.vm.CreateDisposable", "dvm"), Is.EqualTo(first));
+        Assert.That(_qemu.Pid(first), Is.EqualTo(pid));
+        await using (var agent = await Daemon.EventsAsync($"since=now\nsubject={first}\nevent=agent-state"))
+        {
+            await _qemu.AgentAsync(first, agent, "ready");
+        }
+        Assert.That(await Daemon.OkAsync("mgmt.vm.agent.OsInfo", first), Is.Not.Empty, "its guest goes on where it was");
+        var second = (await QemuDaemon.UntilAsync(adopted, e => e.Name == "domain-feature-set:preload-dispvm-completed"))[^1].Subject;
+        await Daemon.OkAsync("mgmt.vm.feature.Remove", "dvm", "preload-dispvm-max");
+        await QemuDaemon.UntilAsync(adopted, e => e.Name == "domain-delete" && e["vm"] == second);
+        await Daemon.OkAsync("mgmt.vm.Kill", first);
+        await QemuDaemon.UntilAsync(adopted, e => e.Name == "domain-delete" && e["vm"] == first);
+        await NothingOfAsync(first);
+        await NothingOfAsync(second);
+    }
+
+    [Test]
+    public async Task One_that_was_just_being_made_when_the_daemon_was_killed_is_gone_and_made_anew()
+    {
+        await using var events = await Daemon.EventsAsync("since=now\nevent=domain-*");
+        await Daemon.OkAsync("mgmt.vm.feature.Set", "dvm", "preload-dispvm-max", "1");
+        var half = (await QemuDaemon.UntilAsync(events, e => e.Name == "domain-spawn"))[^1].Subject;
+        var cursor = await Daemon.CursorAsync();
+        await Daemon.KillHardAsync();
+        await Daemon.StartAgainAsync();
+        await using var after = await Daemon.EventsAsync($"since={cursor}\nevent=domain-*");
+        await QemuDaemon.UntilAsync(after, e => e.Name == "domain-delete" && e["vm"] == half);
+        var anew = (await QemuDaemon.UntilAsync(after, e => e.Name == "domain-feature-set:preload-dispvm-completed"))[^1].Subject;
+        Assert.That(anew, Is.Not.EqualTo(half));
+        await Daemon.OkAsync("mgmt.vm.feature.Remove", "dvm", "preload-dispvm-max");
+        await QemuDaemon.UntilAsync(after, e => e.Name == "domain-delete" && e["vm"] == anew);
+        await NothingOfAsync(half);
+        await NothingOfAsync(anew);
     }
 
     private async Task NothingOfAsync(string name)

@@ -8,7 +8,7 @@ public sealed class FeatureCalls(StateStore store, PropertyTable properties) : I
     private const int MaxValueLength = 4096;
 
     /// <summary>What a server keeps for itself in a feature's guise. SOURCE: the features that Qubes OS refuses to change.</summary>
-    private static readonly string[] Prohibited = ["deferred-netvm-original", "preload-dispvm", "preload-dispvm-completed", "preload-dispvm-in-progress"];
+    private static readonly string[] Prohibited = ["deferred-netvm-original", .. Preloading.OwnFeatures];
 
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
@@ -75,35 +75,16 @@ public sealed class FeatureCalls(StateStore store, PropertyTable properties) : I
         {
             throw new MgmtException(ErrorCode.QubesValueError, "feature value contains illegal characters, or more than %s", MaxValueLength.ToString(System.Globalization.CultureInfo.InvariantCulture));
         }
-        await store.ApplyAsync(change =>
-        {
-            var vm = change.State.Get(call.Target.Name);
-            (string, string)[] pairs = vm.Features.TryGetValue(feature, out var old)
-                ? [("feature", feature), ("value", value), ("oldvalue", old)]
-                : [("feature", feature), ("value", value)];
-            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-pre-set:" + feature, pairs));
-            change.PutVm(vm with { Features = vm.Features.SetItem(feature, value) });
-            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-set:" + feature, pairs));
-        }, CancellationToken.None);
+        Preloading.CheckFeature(feature, value);
+        await store.ApplyAsync(change => change.SetFeature(call.Target.Name, feature, value), CancellationToken.None);
         return Content.Empty;
     }
 
     private async ValueTask<ReadOnlyMemory<byte>> Remove(CallContext call, CancellationToken cancellation)
     {
         var feature = Changeable(call);
-        var missing = await store.ApplyAsync(change =>
-        {
-            var vm = change.State.Get(call.Target.Name);
-            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-pre-delete:" + feature, ("feature", feature)));
-            if (!vm.Features.ContainsKey(feature))
-            {
-                return NotFound(vm, feature);
-            }
-            change.PutVm(vm with { Features = vm.Features.Remove(feature) });
-            change.Emit(MgmtEvent.Of(vm.Name, "domain-feature-delete:" + feature, ("feature", feature)));
-            return null;
-        }, CancellationToken.None);
-        return missing is null ? Content.Empty : throw missing;
+        var was = await store.ApplyAsync(change => change.RemoveFeature(call.Target.Name, feature), CancellationToken.None);
+        return was ? Content.Empty : throw NotFound(call.Target, feature);
     }
 
     private static string Changeable(CallContext call)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 
 namespace Mgmt.Api;
@@ -5,6 +6,8 @@ namespace Mgmt.Api;
 /// <summary>Storage pools.</summary>
 public sealed class PoolCalls(PoolSet pools) : ICallGroup
 {
+    private static readonly ImmutableArray<(string Name, string Value)> Usual = [("revisions_to_keep", "1"), ("ephemeral_volatile", "False")];
+
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
     [
@@ -33,7 +36,7 @@ public sealed class PoolCalls(PoolSet pools) : ICallGroup
     private ValueTask<ReadOnlyMemory<byte>> Info(CallContext call, CancellationToken cancellation)
     {
         var record = Find(call);
-        var values = record.Config.SetItem("driver", record.Driver).SetItem("name", record.Name.Value);
+        var values = Settings(record).SetItem("driver", record.Driver).SetItem("name", record.Name.Value);
         var text = new StringBuilder();
         foreach (var (key, value) in values)
         {
@@ -44,6 +47,17 @@ public sealed class PoolCalls(PoolSet pools) : ICallGroup
             text.Append("size=").Append(usage.SizeBytes).Append("\nusage=").Append(usage.UsedBytes).Append('\n');
         }
         return new(Content.Text(text.Append("included_in=\n").ToString()));
+    }
+
+    /// <summary>What is configured, and of what clients read of every pool that can have it, what holds when nothing is said.</summary>
+    private ImmutableSortedDictionary<string, string> Settings(PoolRecord record)
+    {
+        var settings = record.Config;
+        foreach (var (name, usual) in Usual.Where(one => !record.Config.ContainsKey(one.Name) && pools.Drivers.GetValueOrDefault(record.Driver)?.Parameters.Any(p => p.Name == one.Name) == true))
+        {
+            settings = settings.SetItem(name, usual);
+        }
+        return settings;
     }
 
     private static string Line(IPoolDriver driver) => string.Join(' ', driver.Parameters.Select(p => p.Name).Prepend(driver.Name));

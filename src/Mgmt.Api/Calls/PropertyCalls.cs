@@ -57,7 +57,8 @@ public sealed class PropertyCalls(PropertyTable table, PropertyWriter writer, Po
     private ValueTask<ReadOnlyMemory<byte>> GetDefault(CallContext call, CancellationToken cancellation)
     {
         var definition = Find(call);
-        return new(definition.Access == PropertyAccess.WriteOnce || definition.Default(table.Scope(call.State, Vm(call))) is not { } value
+        // What was given to a VM when it was made is no default of it; to dom0 nothing was.
+        return new((definition.Access == PropertyAccess.WriteOnce && Vm(call)?.Class != VmClass.AdminVM) || definition.Default(table.Scope(call.State, Vm(call))) is not { } value
             ? Content.Empty
             : Content.Text($"type={definition.TypeName} {value}"));
     }

@@ -4,7 +4,7 @@ using System.Text;
 namespace Mgmt.Api;
 
 /// <summary>What there is: classes, VMs, their state.</summary>
-public sealed class VmCalls(LifecycleServices services, VmMaker maker) : ICallGroup
+public sealed class VmCalls(LifecycleServices services, DisposablePreloader preloader) : ICallGroup
 {
     /// <inheritdoc/>
     public IEnumerable<CallRow> Rows =>
@@ -75,7 +75,7 @@ public sealed class VmCalls(LifecycleServices services, VmMaker maker) : ICallGr
 
     private async ValueTask<ReadOnlyMemory<byte>> Remove(CallContext call, CancellationToken cancellation)
     {
-        await maker.RemoveAsync(call.Target.Name, cancellation);
+        await preloader.RemoveAsync(call.Target.Name, cancellation);
         return Content.Empty;
     }
 

@@ -15,6 +15,7 @@ public sealed class StatusReport(DaemonFacts facts, StateStore store, PolicyStor
 
     /// <summary>What else is not there: sentences.</summary>
     public IReadOnlyList<string> Missing { get; init; } = [];
+
     /// <summary>What is told of devices.</summary>
     public required DeviceStatus Devices { get; init; }
 

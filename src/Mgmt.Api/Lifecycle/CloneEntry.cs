@@ -25,7 +25,7 @@ internal static class CloneEntry
         var vm = new VmRecord
         {
             Name = name, Class = source.Class, Qid = VmMaker.FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes,
-            Properties = source.Properties.RemoveRange(OwnProperties), Features = source.Features, Tags = tags.Add(creator),
+            Properties = source.Properties.RemoveRange(OwnProperties), Features = source.Features.RemoveRange(Preloading.OwnFeatures), Tags = tags.Add(creator),
         };
         change.PutVm(vm);
         foreach (var volume in UnfinishedVolumes.Of(volumes.Values))

@@ -44,6 +44,7 @@ internal static class LifecycleChanges
         {
             change.SetFault(name, fault, false);
         }
+        Preloading.RunsAgain(change, name);
     }
 
     /// <summary>Writes down that the guest of a run may be frozen, or is known not to be; false when that run is over.</summary>
@@ -103,7 +104,8 @@ internal static class LifecycleChanges
         }
     }
 
-    private static readonly ImmutableArray<string> RunProperties = ["xid", "stubdom_xid", "start_time"];
+    /// <summary>The properties that are another with each run.</summary>
+    internal static readonly ImmutableArray<string> RunProperties = ["xid", "stubdom_xid", "start_time"];
 
     internal static string Wire(AgentState agent) => agent switch
     {

@@ -10,6 +10,9 @@ public sealed record VmBlueprint(VmClass Class, VmName Name, string Label, strin
     /// <summary>Of a disposable: whether it is removed when its run is over, and marked with who asked for it.</summary>
     public bool AutoCleanup { get; init; }
 
+    /// <summary>Of a disposable: made ahead of need, for nobody yet.</summary>
+    public bool IsPreload { get; init; }
+
     /// <summary>The volumes of its class. SOURCE: docs/storage.md, "Volumes by class".</summary>
     public ImmutableSortedDictionary<VolumeName, VolumeRecord> Volumes(HostState state, PropertyTable properties)
     {

@@ -13,6 +13,10 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
     /// <summary>What a disposable does not take from the VM it is made from.</summary>
     private static readonly string[] OwnToEach = ["label", "template", "mac", "ip", "ip6", "autostart", "installed_by_rpm", "include_in_backups", "backup_timestamp", "auto_cleanup", "provides_network"];
 
+    /// <summary>What it takes from it.</summary>
+    private static readonly ImmutableArray<string> InheritedProperties =
+        [.. VmProperties.All.Where(p => p.Access == PropertyAccess.Settable && p.AppliesTo(VmClass.DispVM)).Select(p => p.Name).Where(name => !OwnToEach.Contains(name))];
+
     /// <summary>
     /// Makes a VM and its volumes. With <paramref name="rootImage"/> the root volume gets those bytes and that size.
     /// ERRORS: QubesVMAlreadyExistsError, QubesVMNotFoundError (template), QubesPropertyValueError, QubesLabelNotFoundError, those of the pools.
@@ -97,7 +101,7 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         // Once more, now that nobody else can change anything: what was checked may be gone.
         CheckFree(change.State, blueprint.Name);
         Check(change.State, blueprint);
-        TagName[] tags = blueprint.AutoCleanup ? [TagName.CreatedBy(source), TagName.Parse("disp-created-by-" + source)] : [TagName.CreatedBy(source)];
+        TagName[] tags = blueprint.IsPreload ? [] : blueprint.AutoCleanup ? TagsOfDisposable(source) : [TagName.CreatedBy(source)];
         var vm = new VmRecord { Name = blueprint.Name, Class = blueprint.Class, Qid = FreeQid(change.State), Uuid = Guid.NewGuid(), Volumes = volumes };
         vm = Inherit(vm, change.State, blueprint).WithProperty("label", blueprint.Label).WithProperty("template", blueprint.Template);
         vm = vm with { Tags = vm.Tags.Union(tags) };
@@ -112,8 +116,15 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
             change.Emit(MgmtEvent.Of(vm.Name, "domain-tag-add:" + tag, ("tag", tag.Value)));
         }
         ServiceTags.Follow(change, vm.Name);
+        if (blueprint.IsPreload)
+        {
+            Preloading.Begin(change, vm.Name);
+        }
         change.Emit(MgmtEvent.Of(vm.Name, "domain-create-on-disk"));
     }
+
+    /// <summary>The tags that say who has a disposable.</summary>
+    internal static TagName[] TagsOfDisposable(string requester) => [TagName.CreatedBy(requester), TagName.Parse("disp-created-by-" + requester)];
 
     /// <summary>A disposable begins as the VM it is made from: with its settings, features and tags, but for tags that grant.</summary>
     private static VmRecord Inherit(VmRecord vm, HostState state, VmBlueprint blueprint)
@@ -123,13 +134,20 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
             return vm;
         }
         var template = state.Get(VmName.Parse(blueprint.Template!));
-        foreach (var definition in VmProperties.All.Where(p => p.Access == PropertyAccess.Settable && p.AppliesTo(VmClass.DispVM) && !OwnToEach.Contains(p.Name)))
+        foreach (var name in InheritedProperties)
         {
-            vm = vm.WithProperty(definition.Name, template.Property(definition.Name));
+            vm = vm.WithProperty(name, template.Property(name));
         }
         vm = blueprint.AutoCleanup ? vm.WithProperty("auto_cleanup", "True") : vm;
-        return vm with { Features = template.Features, Tags = [.. template.Tags.Where(tag => !TagCalls.IsProtected(tag))] };
+        return vm with { Features = Preloading.Inherited(template), Tags = InheritedTags(template) };
     }
+
+    /// <summary>Whether a disposable that nobody has used is what one would be that is made now, but for its volumes.</summary>
+    internal static bool IsAsMadeFrom(VmRecord template, VmRecord vm) =>
+        vm.Property("label") == (template.Property("label") ?? "red") && InheritedProperties.All(name => vm.Property(name) == template.Property(name))
+        && InheritedTags(vm).SetEquals(InheritedTags(template)) && Preloading.Inherited(vm).Remove("internal").SequenceEqual(Preloading.Inherited(template).Remove("internal"));
+
+    private static ImmutableSortedSet<TagName> InheritedTags(VmRecord template) => [.. template.Tags.Where(tag => !TagCalls.IsProtected(tag))];
 
     internal static int FreeQid(HostState state)
     {
@@ -160,6 +178,7 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
             return new(ErrorCode.QubesVMInUseError, "Domain is in use: '%s'; see %s", name.Value, user);
         }
         removed.Add(vm);
+        Preloading.Unlist(change, name);
         change.RemoveVm(name);
         foreach (var volume in UnfinishedVolumes.Of(vm.Volumes.Values))
         {
@@ -171,14 +190,15 @@ public sealed class VmMaker(LifecycleServices services, RemovedVms removed, Unfi
         return null;
     }
 
-    /// <summary>What keeps a VM from being removed, in words, or null.</summary>
-    internal static string? UserOf(HostState state, VmRecord vm)
+    /// <summary>What keeps a VM from being removed, in words, or null; <paramref name="apartFromPreloads"/> passes over disposables that were made ahead of it.</summary>
+    internal static string? UserOf(HostState state, VmRecord vm, bool apartFromPreloads = false)
     {
         if (vm.Property("installed_by_rpm") == "True")
         {
             return "its property installed_by_rpm";
         }
-        foreach (var other in state.Vms.Values.Where(other => other.Name != vm.Name))
+        var ahead = apartFromPreloads ? Preloading.ListOf(vm) : [];
+        foreach (var other in state.Vms.Values.Where(other => other.Name != vm.Name && !ahead.Contains(other.Name)))
         {
             if (other.Status.Devices.Keys.Any(device => device.Backend == vm.Name))
             {

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Mgmt.Api;
 
-/// <summary>How property values are checked. All give the canonical text or throw QubesPropertyValueError.</summary>
+/// <summary>How property values are checked. All give the canonical text or throw QubesPropertyValueError, or QubesValueError for what is not of the type at all.</summary>
 internal static class PropertyParsers
 {
     internal static MgmtException Bad(string template, params ReadOnlySpan<string> fields) => new(ErrorCode.QubesPropertyValueError, template, fields);
@@ -12,7 +12,7 @@ internal static class PropertyParsers
     {
         if (Number(text) is not { } value)
         {
-            throw Bad("Failed to parse property value as int: %s takes a decimal number", name);
+            throw new MgmtException(ErrorCode.QubesValueError, "Failed to parse property value as int: %s takes a decimal number", name);
         }
         return value >= min && value <= max
             ? value.ToString(CultureInfo.InvariantCulture)

@@ -52,7 +52,7 @@ public sealed class PropertyTable
             : null;
         return set is not null
             ? new(definition, false, set)
-            : new(definition, definition.Access == PropertyAccess.Settable || definition.Access == PropertyAccess.ReadOnly, definition.Default(Scope(state, vm)) ?? "");
+            : new(definition, definition.Access != PropertyAccess.WriteOnce || vm?.Class == VmClass.AdminVM, definition.Default(Scope(state, vm)) ?? "");
     }
 
     /// <summary>The text of a property, set or default.</summary>

@@ -43,7 +43,7 @@ internal static partial class VmProperties
         Computed("dns", PropertyType.Str, "Name servers that it is told of, with a space between them; empty without a network.", s => NetvmOf(s) is null && s.Vm!.Property("provides_network") != "True" ? "" : "10.139.1.1 10.139.1.2"),
         new("dispid", PropertyType.Int, "Number of the disposable: that in its name, else its qid.") { Access = PropertyAccess.WriteOnce, AppliesTo = IsDisposable, Default = DispId },
         new("auto_cleanup", PropertyType.Bool, "Whether it is removed when its run is over.") { AppliesTo = IsDisposable, Default = _ => "False", Parse = Bool },
-        Computed("is_preload", PropertyType.Bool, "Whether it was made before it is needed: False, preloading is not built yet.", _ => "False") with { AppliesTo = IsDisposable },
+        Computed("is_preload", PropertyType.Bool, "Whether it was made ahead, and nobody has it yet.", s => Core.Parse.Text(Preloading.IsPreload(s.State, s.Vm!))) with { AppliesTo = IsDisposable },
     ];
 
     private static PropertyDefinition Computed(string name, PropertyType type, string help, Func<PropertyScope, string?> value) =>

@@ -76,7 +76,7 @@ internal static partial class VmProperties
         ? Bad("template of %s cannot be empty", scope.Holder)
         : scope.Vm!.Status.State != VmState.Halted
             ? new MgmtException(ErrorCode.QubesVMNotHaltedError, "Cannot change template while qube is running: '%s'", scope.Holder)
-            : scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == scope.Holder)
+            : HasDisposables(scope)
                 ? new MgmtException(ErrorCode.QubesVMInUseError, "Cannot change template of %s while there are disposable VMs made from it", scope.Holder)
                 : VolumeVeto(scope, scope.State.Get(VmName.Parse(value)));
 
@@ -97,6 +97,10 @@ internal static partial class VmProperties
         return null;
     }
 
+    /// <summary>Those that were made ahead, and nobody has yet, do not count: they are made anew.</summary>
+    private static bool HasDisposables(PropertyScope scope) =>
+        scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == scope.Holder && !Preloading.ListOf(scope.Vm!).Contains(vm.Name));
+
     private static string? NotDispTemplate(PropertyScope scope, VmRecord vm) => vm.Property("template_for_dispvms") == "True" ? null : "template_for_dispvms is not set on it";
 
     private static MgmtException? DispTemplateVeto(PropertyScope scope, string? value)
@@ -106,7 +110,7 @@ internal static partial class VmProperties
         {
             return null;
         }
-        if (scope.State.Vms.Values.Any(vm => vm.Class == VmClass.DispVM && vm.Property("template") == name))
+        if (HasDisposables(scope))
         {
             return new MgmtException(ErrorCode.QubesVMInUseError, "template_for_dispvms of %s is needed by disposable VMs made from it", name);
         }

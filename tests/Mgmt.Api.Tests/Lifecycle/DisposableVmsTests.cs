@@ -86,9 +86,56 @@ public sealed class DisposableVmsTests
         Assert.That(daemon.Store.Current.VolumesInWork, Is.Empty);
     }
 
-    private static async Task<Daemon> OpenAsync(HeldPools? pools = null)
+    [Test]
+    public async Task None_is_made_ahead_that_the_host_has_no_memory_for()
     {
-        var daemon = await Daemon.OpenAsync(drivers: pools?.Drivers);
+        await using var daemon = await OpenAsync();
+        await daemon.TextAsync("mgmt.vm.property.Set+memory dom0 dvm", "300");
+        await daemon.TextAsync("mgmt.vm.feature.Set+preload-dispvm-threshold dom0 dom0", "500");
+        await daemon.TextAsync("mgmt.vm.feature.Set+preload-dispvm-max dom0 dvm", "1");
+        daemon.AvailableMiB = 799;
+        await daemon.TextAsync("mgmt.vm.CreateDisposable+preload dom0 dvm");
+        Assert.That(daemon.Store.Current.Vms.Values.Where(vm => vm.Class == VmClass.DispVM), Is.Empty);
+        daemon.AvailableMiB = 800;
+        await daemon.TextAsync("mgmt.vm.CreateDisposable+preload dom0 dvm");
+        Assert.That(daemon.Store.Current.Vms.Values.Count(vm => vm.Class == VmClass.DispVM), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task One_that_somebody_is_busy_with_is_passed_over()
+    {
+        await using var daemon = await OpenAsync();
+        var ready = await PreloadAsync(daemon, 2);
+        using (await daemon.Services.Gates.EnterAsync(VmName.Parse(ready[0]), CancellationToken.None))
+        {
+            Assert.That((await daemon.Disposables.CreateAsync(daemon.Vm("dvm"), "work", CancellationToken.None)).Name.Value, Is.EqualTo(ready[1]));
+        }
+        Assert.That((await daemon.Disposables.CreateAsync(daemon.Vm("dvm"), "work", CancellationToken.None)).Name.Value, Is.EqualTo(ready[0]));
+    }
+
+    [Test]
+    public async Task One_that_cannot_go_on_is_gone_and_the_next_one_is_handed_out()
+    {
+        var continued = 0;
+        var broken = new FakeVm { State = AgentState.Ready, OnContinue = _ => continued++ == 0 ? Task.CompletedTask : throw new MgmtException(ErrorCode.QubesException, "It does not go on") };
+        await using var daemon = await OpenAsync(backend: FakeVm.Backend(broken, new FakeVm { State = AgentState.Ready }).Object);
+        await daemon.TextAsync("mgmt.vm.property.Set+qrexec_timeout dom0 dvm", "1");
+        var ready = await PreloadAsync(daemon, 2);
+        Assert.That((await daemon.Disposables.CreateAsync(daemon.Vm("dvm"), "work", CancellationToken.None)).Name.Value, Is.EqualTo(ready[1]));
+        Assert.That(daemon.Store.Current.Find(VmName.Parse(ready[0])), Is.Null);
+        Assert.That(daemon.Vm(ready[1]).Status.State, Is.EqualTo(VmState.Running));
+    }
+
+    private static async Task<string[]> PreloadAsync(Daemon daemon, int count)
+    {
+        await daemon.TextAsync("mgmt.vm.feature.Set+preload-dispvm-max dom0 dvm", $"{count}");
+        Assert.That(await daemon.TextAsync("mgmt.vm.CreateDisposable+preload dom0 dvm"), Is.Empty);
+        return (await daemon.TextAsync("mgmt.vm.feature.Get+preload-dispvm dom0 dvm")).Split(' ');
+    }
+
+    private static async Task<Daemon> OpenAsync(HeldPools? pools = null, IVmBackend? backend = null)
+    {
+        var daemon = await Daemon.OpenAsync(drivers: pools?.Drivers, backend: backend);
         await daemon.TextAsync("mgmt.vm.Create.AppVM+debian dom0 dom0", "name=dvm label=red");
         await daemon.TextAsync("mgmt.vm.property.Set+template_for_dispvms dom0 dvm", "True");
         await daemon.TextAsync("mgmt.vm.property.Set+netvm dom0 dvm", "");

@@ -5,8 +5,8 @@ namespace Mgmt.Api.Tests.Properties;
 public sealed class PropertyWriterTests
 {
     [TestCase("vault", "memory", "0", ErrorCode.QubesPropertyValueError)]
-    [TestCase("vault", "memory", "99999999999999999999", ErrorCode.QubesPropertyValueError)]
-    [TestCase("vault", "memory", "abc", ErrorCode.QubesPropertyValueError)]
+    [TestCase("vault", "memory", "99999999999999999999", ErrorCode.QubesValueError)]
+    [TestCase("vault", "memory", "abc", ErrorCode.QubesValueError)]
     [TestCase("vault", "vcpus", "256", ErrorCode.QubesPropertyValueError)]
     [TestCase("vault", "debug", "perhaps", ErrorCode.QubesValueError)]
     [TestCase("vault", "virt_mode", "pv", ErrorCode.QubesPropertyValueError)]
