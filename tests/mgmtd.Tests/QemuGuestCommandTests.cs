@@ -145,7 +145,7 @@ public sealed class QemuGuestCommandTests
         await stop.CancelAsync();
         Assert.That(async () => await running, Throws.InstanceOf<OperationCanceledException>());
         await port.DisposeAsync();
-        Assert.That((await RunAsync("root:n=0; while pgrep -f 'sleep 1000' >/dev/null && [ $n -lt 200 ]; do n=$((n+1)); usleep 20000; done; pgrep -x sleep")).Output, Is.Empty);
+        Assert.That((await RunAsync("root:n=0; while ps | grep -q '[s]leep 1000' && [ $n -lt 200 ]; do n=$((n+1)); usleep 20000; done; ps | grep '[s]leep 1000'")).Output, Is.Empty);
     }
 
     private async Task<(int Code, string Output, string Error)> RunAsync(string command, string input = "")
