@@ -119,13 +119,13 @@ internal static partial class Log
     [LoggerMessage(EventId = 1051, Level = LogLevel.Information, Message = "question {Id}: {Outcome}, said {Agent}")]
     internal static partial void Answered(ILogger log, string id, string outcome, string agent);
 
-    [LoggerMessage(EventId = 1060, Level = LogLevel.Debug, Message = "{Vm}: its guest does not say what it is: {Reason}")]
+    [LoggerMessage(EventId = 1090, Level = LogLevel.Debug, Message = "{Vm}: its guest does not say what it is: {Reason}")]
     internal static partial void GuestSilent(ILogger log, VmName vm, string reason);
 
-    [LoggerMessage(EventId = 1061, Level = LogLevel.Information, Message = "{Vm}: the guest's clock was off by {Drift} after it stood still, and was set")]
+    [LoggerMessage(EventId = 1091, Level = LogLevel.Information, Message = "{Vm}: the guest's clock was off by {Drift} after it stood still, and was set")]
     internal static partial void ClockSet(ILogger log, VmName vm, TimeSpan drift);
 
-    [LoggerMessage(EventId = 1062, Level = LogLevel.Warning, Message = "{Vm}: the guest's clock is off by {Drift} after it stood still, and cannot be set: {Reason}")]
+    [LoggerMessage(EventId = 1092, Level = LogLevel.Warning, Message = "{Vm}: the guest's clock is off by {Drift} after it stood still, and cannot be set: {Reason}")]
     internal static partial void ClockNotSet(ILogger log, VmName vm, TimeSpan drift, string reason);
 
     [LoggerMessage(EventId = 1052, Level = LogLevel.Warning, Message = "agent {Agent} could not be asked")]
