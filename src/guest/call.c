@@ -46,6 +46,8 @@ void call_begin(struct call *call)
     to = put_field(to, options->target, NAME_SIZE);
     to = put_field(to, "SOCKET", IDENT_SIZE);
     to = put(to, options->service, service);
+    if (call->has_no_input)
+        to = put_header(to, MSG_DATA_STDIN, 0);
     call->send_at = 0;
     call->send_end = (size_t)(to - call->send);
     call->stage = CALL_WAITS;

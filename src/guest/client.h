@@ -28,6 +28,8 @@ struct call {
     int64_t sent_at;
     int status;
 
+    bool has_no_input; /* its end is said with the first words: a trip to the host less */
+
     /* The local end: our own stdin and stdout, or a program's. */
     int in_fd;
     int out_fd;

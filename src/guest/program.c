@@ -48,7 +48,7 @@ void program_start(struct call *call)
     struct stat kind;
 
     if (!call->options->program) {
-        call->in_fd = STDIN_FILENO;
+        call->in_fd = call->has_no_input ? -1 : STDIN_FILENO;
         call->out_fd = STDOUT_FILENO;
         call->out_is_file = fstat(STDOUT_FILENO, &kind) == 0 && S_ISREG(kind.st_mode);
         if (fcntl(STDOUT_FILENO, F_GETFD) < 0)

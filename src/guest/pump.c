@@ -1,10 +1,12 @@
 /* The loop of a call: the port, what is to be sent, what is to be given out. Neither direction waits for the other. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -53,15 +55,21 @@ static void send_some(struct call *call)
         call->stage = CALL_LOST;
 }
 
+/* The kernel gives a page at a time; what is there is taken as a whole. */
 static void receive(struct call *call)
 {
     unsigned char block[MAX_DATA];
-    size_t room = sizeof call->out - call->out_end;
-    ssize_t got = read(call->port, block, room < sizeof block ? room : sizeof block);
+    ssize_t got;
 
-    if (got > 0)
-        incoming_feed(&call->in, block, (size_t)got);
-    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+    do {
+        size_t room = sizeof call->out - call->out_end;
+        if (room == 0)
+            return;
+        got = read(call->port, block, room < sizeof block ? room : sizeof block);
+        if (got > 0)
+            incoming_feed(&call->in, block, (size_t)got);
+    } while (got > 0 && call->stage < CALL_ENDED);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
         call->stage = CALL_LOST;
 }
 
@@ -81,9 +89,12 @@ static void give_out(struct call *call)
 {
     size_t length = call->out_end - call->out_at;
 
-    /* A pipe that has room takes so much without waiting; ours may be shared with others, so it stays as it is. */
-    if (!call->out_is_file && length > PIPE_BUF)
-        length = PIPE_BUF;
+    /* A pipe that has room takes PIPE_BUF without waiting, an empty one as much as it holds; ours may be shared with others, so it stays as it is. */
+    if (!call->out_is_file && length > PIPE_BUF) {
+        int queued, size = fcntl(call->out_fd, F_GETPIPE_SZ);
+        size_t room = size > PIPE_BUF && ioctl(call->out_fd, FIONREAD, &queued) == 0 && queued == 0 ? (size_t)size : PIPE_BUF;
+        length = length < room ? length : room;
+    }
     ssize_t written = write(call->out_fd, call->out + call->out_at, length);
     if (written >= 0)
         call->out_at += (size_t)written;
