@@ -157,7 +157,7 @@ public sealed class VchanCommandTests
     }
 
     [Test]
-    public async Task A_breach_of_the_agents_is_one([Values("version 1", "no hello", "hello twice", "stdin", "after its end", "after the exit code", "exec")] string breach)
+    public async Task A_breach_of_the_agents_is_one([Values("version 1", "no hello", "hello twice", "stdin", "after its end", "exec")] string breach)
     {
         await using var command = _link.Open(Command, isJustStarted: false);
         var running = RunAsync(command, "");
@@ -170,10 +170,20 @@ public sealed class VchanCommandTests
             "hello twice" => [.. Messages.Hello(4), .. Messages.Hello(4)],
             "stdin" => [.. Messages.Hello(4), .. Messages.Of(MessageType.DataStdin, 1)],
             "after its end" => [.. Messages.Hello(4), .. Messages.Of(MessageType.DataStdout), .. Messages.Of(MessageType.DataStdout, 1)],
-            "after the exit code" => [.. Messages.Hello(4), .. ExitCode5, .. ExitCode5],
             _ => [.. Messages.Hello(4), .. Messages.Of(MessageType.ExecCommandLine, new byte[20])],
         });
         Assert.That(async () => await running.WaitAsync(Deadline), Throws.TypeOf<QrexecProtocolException>());
+    }
+
+    [Test]
+    public async Task What_the_agent_says_after_the_exit_code_counts_for_nothing()
+    {
+        await using var command = _link.Open(Command, isJustStarted: false);
+        var running = RunAsync(command, "");
+        await _control.HearAsync(Exec(MessageType.ExecCommandLine, 513));
+        var data = await _guest.ConnectAsync(Domain, 513);
+        await data.SayAsync(Messages.Hello(4), ExitCode5, ExitCode5);
+        Assert.That(await running.WaitAsync(Deadline), Is.EqualTo(5));
     }
 
     [Test]
