@@ -12,7 +12,7 @@ internal sealed partial class InstallTests
 {
     private const UnixFileMode File644 = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead;
     private const UnixFileMode File755 = File644 | UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(180);
     private static readonly string Root = FindRoot();
     // What the make around the tests would hand down to the one in them.
     private static readonly string[] MakeVariables = ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"];
