@@ -140,9 +140,17 @@ static int finish(struct session *session, int32_t code)
     return write_message(session->port, MSG_DATA_EXIT_CODE, &code, sizeof code);
 }
 
+/* What was not taken is nobody's any more; and no more is read from the port than there is room for. After a new mark it is the next command's. */
+static void forget_input(struct session *session)
+{
+    if (!session->restarts)
+        session->in_at = session->in_end = 0;
+}
+
 /* Nobody waits for it any more. */
 static void abandon(struct session *session)
 {
+    forget_input(session);
     close_fd(&session->child_in);
     close_fd(&session->child_out);
     close_fd(&session->child_err);
@@ -162,13 +170,16 @@ int session_run(struct session *session)
     int32_t code = command_start(session);
     int result = 0;
 
-    if (code >= 0)
+    if (code >= 0) {
+        forget_input(session);
         return write_message(session->port, MSG_DATA_STDOUT, NULL, 0) < 0 ? -1 : finish(session, code);
+    }
     if (session->type == MSG_JUST_EXEC) {
         close_fd(&session->child_in);
         close_fd(&session->child_out);
         close_fd(&session->child_err);
         session->child = 0;
+        forget_input(session);
         return finish(session, 0);
     }
     session->stage = SESSION_RUNS;
