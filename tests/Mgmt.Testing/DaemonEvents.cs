@@ -43,9 +43,12 @@ public sealed class DaemonEvents : IAsyncDisposable
     }
 
     /// <summary>Events up to and including the first that the test is true for; connection-established is left out.</summary>
-    public async Task<List<MgmtEvent>> UntilAsync(Func<MgmtEvent, bool> isLast)
+    public Task<List<MgmtEvent>> UntilAsync(Func<MgmtEvent, bool> isLast) => UntilAsync(isLast, DaemonProcess.Deadline);
+
+    /// <summary>The same, for what takes longer: a guest that boots, or works.</summary>
+    public async Task<List<MgmtEvent>> UntilAsync(Func<MgmtEvent, bool> isLast, TimeSpan deadline)
     {
-        using var limit = new CancellationTokenSource(DaemonProcess.Deadline);
+        using var limit = new CancellationTokenSource(deadline);
         var events = new List<MgmtEvent>();
         while (await ReadAsync(limit.Token) is { } happened)
         {

@@ -70,7 +70,7 @@ internal sealed class GuestConsole
         var number = (++_last).ToString(CultureInfo.InvariantCulture);
         await using var events = await _daemon.EventsAsync($"since=now\nsubject={_vm}\nevent=domain-feature-set:out\n");
         await _daemon.OkAsync("mgmt.vm.feature.Set", _vm, "cmd", $"{number} {Convert.ToBase64String(Encoding.UTF8.GetBytes(script))}");
-        var last = (await events.UntilAsync(e => e["value"]?.StartsWith(number + " ", StringComparison.Ordinal) == true).WaitAsync(deadline))[^1];
+        var last = (await events.UntilAsync(e => e["value"]?.StartsWith(number + " ", StringComparison.Ordinal) == true, deadline))[^1];
         var words = last["value"]!.Split(' ');
         return new(int.Parse(words[1], CultureInfo.InvariantCulture), Decode(words[2]), Decode(words[3]));
     }

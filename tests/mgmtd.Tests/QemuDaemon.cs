@@ -64,7 +64,7 @@ internal sealed class QemuDaemon : IAsyncDisposable
 
     /// <summary>The events up to the one that the test is true for, bookmarks left out.</summary>
     internal static async Task<List<MgmtEvent>> UntilAsync(DaemonEvents events, Func<MgmtEvent, bool> isLast) =>
-        [.. (await events.UntilAsync(isLast).WaitAsync(BootDeadline)).Where(e => e.Name != "bookmark")];
+        [.. (await events.UntilAsync(isLast, BootDeadline)).Where(e => e.Name != "bookmark")];
 
     /// <summary>The process of a VM that runs.</summary>
     internal int Pid(string name) => Processes().Single(p => p.Directory.EndsWith("-" + name, StringComparison.Ordinal)).Pid;
