@@ -56,7 +56,7 @@ internal sealed class BlockDevices(HostDeviceOptions options) : IHostClass
                 ? new MgmtException(ErrorCode.QubesException, "The host uses %s", device.Address.Port)
                 : new MgmtException(ErrorCode.MgmtUnavailableError, "%s cannot be opened: %s", device.Address.Port, Marshal.GetLastPInvokeErrorMessage());
         }
-        if (NodeStatus.Of(file) is var status && (status.Kind != NodeStatus.Block || status.Number != number))
+        if (FileStat.Of(file) is var stat && (!stat.IsBlockDevice || SysTree.DeviceNumber(stat.Node) != number))
         {
             file.Dispose();
             throw new MgmtException(ErrorCode.QubesException, "%s is another device than it was", device.Address.Port);

@@ -28,7 +28,7 @@ internal sealed class ExportedFiles(HostDeviceOptions options) : IHostClass
             foreach (var name in SysTree.Names(path).Where(name => DeviceAddress.IsPort(Prefix + name)))
             {
                 using var file = Libc.OpenAt(directory, name, Libc.O_PATH | Libc.O_NOFOLLOW | Libc.O_CLOEXEC, 0);
-                if (!file.IsInvalid && NodeStatus.Of(file) is { Kind: NodeStatus.Regular, SizeBytes: > 0 and var size } && seen.Add(name))
+                if (!file.IsInvalid && FileStat.Of(file) is { IsFile: true, LengthBytes: > 0 and var size } && seen.Add(name))
                 {
                     yield return Describe(name, size);
                 }
@@ -77,8 +77,8 @@ internal sealed class ExportedFiles(HostDeviceOptions options) : IHostClass
                 ? null
                 : throw new MgmtException(ErrorCode.MgmtUnavailableError, "%s cannot be opened: %s", Prefix + name, Marshal.GetLastPInvokeErrorMessage());
         }
-        var status = NodeStatus.Of(file);
-        if (status.Kind == NodeStatus.Regular && (readOnly || status.SizeBytes % SectorBytes == 0))
+        var stat = FileStat.Of(file);
+        if (stat.IsFile && (readOnly || stat.LengthBytes % SectorBytes == 0))
         {
             return file;
         }

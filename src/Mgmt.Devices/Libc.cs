@@ -7,7 +7,6 @@ namespace Mgmt.Devices;
 internal static partial class Libc
 {
     internal const int O_RDONLY = 0, O_RDWR = 2, O_EXCL = 0x80, O_NONBLOCK = 0x800, O_NOFOLLOW = 0x20000, O_DIRECTORY = 0x10000, O_PATH = 0x200000, O_CLOEXEC = 0x80000;
-    internal const int AT_EMPTY_PATH = 0x1000, StatBytes = 256;
     internal const int EBUSY = 16, ENOENT = 2, ELOOP = 40, EACCES = 13, EPERM = 1;
     internal const int AF_NETLINK = 16, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000, SOCK_NONBLOCK = 0x800, NETLINK_KOBJECT_UEVENT = 15;
     internal const short POLLIN = 1, POLLPRI = 2;
@@ -25,10 +24,6 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "openat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial SafeFileHandle OpenAt(SafeFileHandle directory, string name, int flags, uint mode);
-
-    /// <summary><paramref name="buffer"/> is a struct statx.</summary>
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Stat(SafeFileHandle file, string path, int flags, uint mask, [Out] byte[] buffer);
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     internal static partial SafeFileHandle Socket(int domain, int type, int protocol);

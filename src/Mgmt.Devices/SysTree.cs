@@ -43,6 +43,9 @@ internal static class SysTree
         }
     }
 
+    /// <summary>A device's number as sysfs writes it.</summary>
+    internal static string DeviceNumber((uint Major, uint Minor) node) => string.Create(CultureInfo.InvariantCulture, $"{node.Major}:{node.Minor}");
+
     /// <summary>A short text: one line, other bytes than printable ASCII as <c>_</c>, trimmed; empty when there is none.</summary>
     internal static string Text(params ReadOnlySpan<string> path)
     {

@@ -49,7 +49,7 @@ internal sealed partial class UsbDevices(HostDeviceOptions options) : IHostClass
         {
             throw new MgmtException(ErrorCode.MgmtUnavailableError, "%s cannot be opened: %s", device.Address.Port, Marshal.GetLastPInvokeErrorMessage());
         }
-        if (NodeStatus.Of(node) is var status && (status.Kind != NodeStatus.Character || status.Number != SysTree.Text(directory, "dev")))
+        if (FileStat.Of(node) is var stat && (!stat.IsCharacterDevice || SysTree.DeviceNumber(stat.Node) != SysTree.Text(directory, "dev")))
         {
             node.Dispose();
             throw new MgmtException(ErrorCode.QubesException, "%s is another device than it was", device.Address.Port);

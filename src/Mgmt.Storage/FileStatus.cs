@@ -1,27 +1,34 @@
 using System.Runtime.InteropServices;
+using Mgmt.Core;
 
 namespace Mgmt.Storage;
 
 /// <summary>What stat says of a path itself, never of what a symbolic link names.</summary>
-internal sealed record FileStatus(FileStatus.Identity Id, uint Mode, uint Links, long UsedBytes, long LengthBytes)
+internal sealed record FileStatus(FileStatus.Identity Id, FileStat Stat)
 {
-    private const uint TypeMask = 0xf000, Regular = 0x8000, Folder = 0x4000, Block = 0x6000, WritableByOthers = 0x12;
+    private const UnixFileMode ByOthers = UnixFileMode.GroupWrite | UnixFileMode.OtherWrite;
 
     /// <summary>One file, whatever its names.</summary>
     internal readonly record struct Identity(uint DeviceMajor, uint DeviceMinor, ulong Inode);
 
-    internal bool IsFile => (Mode & TypeMask) == Regular;
+    internal bool IsFile => Stat.IsFile;
 
-    internal bool IsDirectory => (Mode & TypeMask) == Folder;
+    internal bool IsDirectory => Stat.IsDirectory;
 
-    internal bool IsBlockDevice => (Mode & TypeMask) == Block;
+    internal bool IsBlockDevice => Stat.IsBlockDevice;
 
-    internal bool IsWritableByOthers => (Mode & WritableByOthers) != 0;
+    internal bool IsWritableByOthers => (Stat.Mode & ByOthers) != 0;
+
+    internal uint Links => Stat.Links;
+
+    internal long UsedBytes => Stat.UsedBytes;
+
+    internal long LengthBytes => Stat.LengthBytes;
 
     /// <summary>The status, or null when nothing is there.</summary>
     internal static FileStatus? Of(string path)
     {
-        if (Libc.Stat(Libc.AtCurrentDirectory, path, Libc.AtSymlinkNoFollow, Libc.StatxBasic, out var stat) == 0)
+        if (FileStat.TryOf(path, followLinks: false, out var stat))
         {
             return From(stat);
         }
@@ -30,9 +37,7 @@ internal sealed record FileStatus(FileStatus.Identity Id, uint Mode, uint Links,
     }
 
     /// <summary>The status of an open file.</summary>
-    internal static FileStatus Of(Microsoft.Win32.SafeHandles.SafeFileHandle file) =>
-        Libc.Stat(file, "", Libc.AtEmptyPath, Libc.StatxBasic, out var stat) == 0 ? From(stat) : throw Errno.Last();
+    internal static FileStatus Of(Microsoft.Win32.SafeHandles.SafeFileHandle file) => From(FileStat.Of(file));
 
-    private static FileStatus From(in Libc.StatBuffer stat) => new(
-        new Identity(stat.DeviceMajor, stat.DeviceMinor, stat.Inode), stat.Mode, stat.Links, (long)stat.Blocks * 512, (long)stat.Size);
+    private static FileStatus From(in FileStat stat) => new(new Identity(stat.Device.Major, stat.Device.Minor, stat.Inode), stat);
 }

@@ -3,11 +3,11 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Storage;
 
-/// <summary>The few functions of the C library that .NET has no equal of. SOURCE: open(2), statx(2), link(2), fsync(2), mkdir(2), ioctl_ficlone(2).</summary>
+/// <summary>The few functions of the C library that .NET has no equal of. SOURCE: open(2), link(2), fsync(2), mkdir(2), ioctl_ficlone(2).</summary>
 internal static partial class Libc
 {
     internal const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, CloseOnExec = 0x80000;
-    internal const int AtCurrentDirectory = -100, AtSymlinkNoFollow = 0x100, AtSymlinkFollow = 0x400, AtEmptyPath = 0x1000, StatxBasic = 0x7ff;
+    internal const int AtCurrentDirectory = -100, AtSymlinkFollow = 0x400;
 
     // _IOW(0x94, 9, int)
     internal const uint CloneFile = 0x40049409;
@@ -34,23 +34,4 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int Sync(SafeFileHandle file);
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Stat(int directory, string path, int flags, uint mask, out StatBuffer buffer);
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Stat(SafeFileHandle file, string path, int flags, uint mask, out StatBuffer buffer);
-
-    /// <summary>struct statx, the same on every processor.</summary>
-    [StructLayout(LayoutKind.Explicit, Size = 256)]
-    internal struct StatBuffer
-    {
-        [FieldOffset(16)] internal uint Links;
-        [FieldOffset(28)] internal ushort Mode;
-        [FieldOffset(32)] internal ulong Inode;
-        [FieldOffset(40)] internal ulong Size;
-        [FieldOffset(48)] internal ulong Blocks;
-        [FieldOffset(136)] internal uint DeviceMajor;
-        [FieldOffset(140)] internal uint DeviceMinor;
-    }
 }

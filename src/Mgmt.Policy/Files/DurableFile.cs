@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Mgmt.Core;
 using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Policy;
@@ -9,18 +10,16 @@ namespace Mgmt.Policy;
 /// </summary>
 public static partial class DurableFile
 {
-    private const int AtCurrentDirectory = -100, NoFollow = 0x100, CloseOnExec = 0x80000, NoEntry = 2, LinksInACircle = 40;
-    private const uint StatxMode = 0x3, StatxOwner = 0x18;
-    private const int FormatMask = 0xF000, RegularFile = 0x8000, PermissionMask = 0xFFF;
+    private const int CloseOnExec = 0x80000, NoEntry = 2, LinksInACircle = 40;
 
     /// <summary>Facts about a path; null when there is nothing.</summary>
     public static FileFacts? Look(string path, bool followLinks)
     {
-        if (Statx(AtCurrentDirectory, path, followLinks ? 0 : NoFollow, StatxMode | StatxOwner, out var status) != 0)
+        if (!FileStat.TryOf(path, followLinks, out var stat))
         {
             return Marshal.GetLastPInvokeError() is NoEntry or LinksInACircle ? null : throw LastError(path);
         }
-        return new((status.Mode & FormatMask) == RegularFile, (UnixFileMode)(status.Mode & PermissionMask), status.Uid, status.Gid);
+        return new(stat.IsFile, stat.Mode, stat.Uid, stat.Gid);
     }
 
     /// <summary>Writes beside the file and renames. The owner, when given, becomes the new file's.</summary>
@@ -72,18 +71,6 @@ public static partial class DurableFile
         var errno = Marshal.GetLastPInvokeError();
         return new($"{Marshal.GetPInvokeErrorMessage(errno)}: {path}", errno);
     }
-
-    // The beginning of struct statx, the same on every processor.
-    [StructLayout(LayoutKind.Explicit, Size = 256)]
-    private struct StatxBuffer
-    {
-        [FieldOffset(20)] internal uint Uid;
-        [FieldOffset(24)] internal uint Gid;
-        [FieldOffset(28)] internal ushort Mode;
-    }
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Statx(int directory, string path, int flags, uint mask, out StatxBuffer status);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial SafeFileHandle Open(string path, int flags);

@@ -1,3 +1,4 @@
+using Mgmt.Core;
 namespace Mgmt.Policy;
 
 /// <summary>Files on disk. Only regular files are opened: a FIFO would block the load.</summary>
@@ -77,5 +78,5 @@ internal sealed class DiskFiles : IPolicyFiles
         return FileStatus.Found;
     }
 
-    private static bool IsRegularFile(string path) => NativeStat.TryRead(path, out var stat) && stat.IsRegularFile;
+    private static bool IsRegularFile(string path) => FileStat.TryOf(path, followLinks: true, out var stat) && stat.IsFile;
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mgmt.Core;
 using Microsoft.Extensions.Logging;
 
 namespace Mgmt.Policy;
@@ -59,7 +60,7 @@ internal sealed class PolicyWatcher(Action changed, ILogger logger) : IDisposabl
     }
 
     private static ulong? Identify(string directory) =>
-        Directory.Exists(directory) && NativeStat.TryRead(directory, out var stat) ? stat.Inode : null;
+        Directory.Exists(directory) && FileStat.TryOf(directory, followLinks: true, out var stat) ? stat.Inode : null;
 
     private void Remove(Key key)
     {

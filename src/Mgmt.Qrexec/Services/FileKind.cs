@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Mgmt.Core;
 
 namespace Mgmt.Qrexec;
 
@@ -18,34 +19,16 @@ internal enum FileKind
 /// <summary>Looks at a path. .NET does not tell sockets from files.</summary>
 internal static partial class FileKinds
 {
-    private const int AtFdCwd = -100;
-    private const int NoFollow = 0x100;
-    private const uint Type = 0x1;
-    private const int ModeOffset = 28;
-    private const int FormatMask = 0xF000;
-    private const int RegularFile = 0x8000;
-    private const int SocketFile = 0xC000;
     private const int MayExecute = 1;
 
     internal static FileKind Of(string path)
     {
-        Span<byte> buffer = new byte[256];
-        ref var status = ref MemoryMarshal.GetReference(buffer);
-        if (Statx(AtFdCwd, path, 0, Type, ref status) != 0)
+        if (!FileStat.TryOf(path, followLinks: true, out var stat))
         {
-            return Statx(AtFdCwd, path, NoFollow, Type, ref status) == 0 ? FileKind.Unusable : FileKind.None;
+            return FileStat.TryOf(path, followLinks: false, out _) ? FileKind.Unusable : FileKind.None;
         }
-        return (MemoryMarshal.Read<ushort>(buffer[ModeOffset..]) & FormatMask) switch
-        {
-            SocketFile => FileKind.Socket,
-            RegularFile when Access(path, MayExecute) == 0 => FileKind.Program,
-            _ => FileKind.Unusable,
-        };
+        return stat.IsSocket ? FileKind.Socket : stat.IsFile && Access(path, MayExecute) == 0 ? FileKind.Program : FileKind.Unusable;
     }
-
-    // Unlike stat's, statx's layout is the same on every architecture.
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Statx(int directory, string path, int flags, uint mask, ref byte status);
 
     [LibraryImport("libc", EntryPoint = "access", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Access(string path, int mode);

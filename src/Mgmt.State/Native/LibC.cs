@@ -8,8 +8,6 @@ internal static partial class LibC
     internal const int ReadOnly = 0, ReadWrite = 2, Create = 0x40, Directory = 0x10000, CloseOnExec = 0x80000;
     internal const int LockExclusive = 2, LockNonBlocking = 4;
     internal const int WouldBlock = 11;
-    internal const int AtCurrentDirectory = -100;
-    internal const uint StatxInode = 0x100, StatxBirthTime = 0x800;
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int Open(string path, int flags, uint mode);
@@ -22,9 +20,6 @@ internal static partial class LibC
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     internal static partial int Fsync(int fd);
-
-    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int Statx(int directory, string path, int flags, uint mask, Span<byte> buffer);
 
     /// <summary>The text of the last error.</summary>
     internal static string LastError() => Marshal.GetLastPInvokeErrorMessage();

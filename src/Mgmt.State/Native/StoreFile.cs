@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
+using Mgmt.Core;
 
 namespace Mgmt.State.Native;
 
@@ -31,15 +31,9 @@ internal static class StoreFile
     /// </summary>
     internal static string Identity(string file)
     {
-        // struct statx: stx_mask at 0, stx_ino at 32, stx_btime (seconds, nanoseconds) at 80.
-        Span<byte> buffer = new byte[256];
-        if (LibC.Statx(LibC.AtCurrentDirectory, file, 0, LibC.StatxInode | LibC.StatxBirthTime, buffer) != 0)
-        {
-            throw new IOException($"{file}: {LibC.LastError()}");
-        }
-        var born = (MemoryMarshal.Read<uint>(buffer) & LibC.StatxBirthTime) != 0;
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{MemoryMarshal.Read<ulong>(buffer[32..])}.{(born ? MemoryMarshal.Read<long>(buffer[80..]) : 0)}.{(born ? MemoryMarshal.Read<uint>(buffer[88..]) : 0)}");
+        return FileStat.TryOf(file, followLinks: true, out var stat)
+            ? string.Create(CultureInfo.InvariantCulture, $"{stat.Inode}.{stat.Born.Seconds}.{stat.Born.Nanoseconds}")
+            : throw new IOException($"{file}: {LibC.LastError()}");
     }
 
     private static void SyncDirectory(string directory)
