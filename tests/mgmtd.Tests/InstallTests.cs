@@ -43,6 +43,7 @@ internal sealed partial class InstallTests
             ["usr/lib/sysusers.d/mgmt.conf"] = File644,
             ["usr/lib/tmpfiles.d/mgmt.conf"] = File644,
             ["etc/mgmt/mgmtd.conf"] = File644,
+            ["etc/logrotate.d/mgmtd"] = File644,
             ["etc/mgmt/policy.d/90-mgmt-default.policy"] = File644,
             ["etc/mgmt/policy.d/include/mgmt-host-ro"] = File644,
             ["etc/mgmt/policy.d/include/mgmt-host-rwx"] = File644,
@@ -64,7 +65,7 @@ internal sealed partial class InstallTests
     public async Task Install_keeps_what_the_administrator_wrote()
     {
         await MakeAsync("install");
-        string[] theirs = ["etc/mgmt/mgmtd.conf", "etc/mgmt/policy.d/include/mgmt-vm-ro"];
+        string[] theirs = ["etc/mgmt/mgmtd.conf", "etc/logrotate.d/mgmtd", "etc/mgmt/policy.d/include/mgmt-vm-ro"];
         foreach (var path in theirs)
         {
             await File.WriteAllTextAsync(At(path), "theirs");
@@ -140,7 +141,7 @@ internal sealed partial class InstallTests
         await MakeAsync("install");
         await MakeAsync("uninstall");
         Assert.That(Files(), Is.EquivalentTo([
-            "etc/mgmt/mgmtd.conf", "etc/mgmt/policy.d/include/mgmt-host-ro", "etc/mgmt/policy.d/include/mgmt-host-rwx",
+            "etc/logrotate.d/mgmtd", "etc/mgmt/mgmtd.conf", "etc/mgmt/policy.d/include/mgmt-host-ro", "etc/mgmt/policy.d/include/mgmt-host-rwx",
             "etc/mgmt/policy.d/include/mgmt-vm-ro", "etc/mgmt/policy.d/include/mgmt-vm-rwx"]));
     }
 
@@ -191,6 +192,26 @@ internal sealed partial class InstallTests
         var (status, output) = await RunAsync("systemd-analyze", ["verify", "--man=no", service, Path.Combine(units, "mgmtd.socket")], []);
         Assert.That(status, Is.Zero, output);
         Assert.That(output, Does.Not.Contain("mgmtd."));
+    }
+
+    [Test]
+    public async Task Logrotate_turns_the_audit_log_over_and_no_line_is_lost()
+    {
+        Requirement.Program("logrotate");
+        await MakeAsync("install");
+        await using var daemon = await DaemonProcess.StartAsync(new());
+        var rotation = At("rotation");
+        var reload = $"kill -HUP {daemon.Pid}";
+        await File.WriteAllTextAsync(rotation, (await File.ReadAllTextAsync(At("etc/logrotate.d/mgmtd"))).Replace("/var/lib/mgmtd", daemon.StateDirectory, StringComparison.Ordinal)
+            .Replace("! systemctl is-active --quiet mgmtd || systemctl reload mgmtd", reload, StringComparison.Ordinal));
+        await daemon.OkAsync("mgmt.label.List");
+        var (status, output) = await RunAsync("logrotate", ["--force", "--state", At("rotation.state"), rotation], []);
+        Assert.That((status, output), Is.EqualTo((0, "")));
+        await TestUntil.TrueAsync(() => Task.FromResult(File.Exists(Path.Combine(daemon.StateDirectory, "audit.log"))));
+        await daemon.OkAsync("mgmt.pool.List");
+        var earlier = await File.ReadAllLinesAsync(Path.Combine(daemon.StateDirectory, "audit.log.1"));
+        Assert.That(earlier, Has.Some.Contain("mgmt.label.List"));
+        Assert.That(daemon.Audit("mgmt.pool.List"), Has.Count.EqualTo(1));
     }
 
     [Test]

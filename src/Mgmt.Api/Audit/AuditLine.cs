@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Mgmt.Api;
@@ -6,6 +7,9 @@ namespace Mgmt.Api;
 /// <summary>Writes audit records as lines of JSON, into a buffer that is used again: each thread has one.</summary>
 internal sealed class AuditLine
 {
+    /// <summary>Of a call that the policy did not allow, no text is longer: whoever may do nothing may not fill the disk either.</summary>
+    private const int LongestRefused = 256;
+
     private readonly ArrayBufferWriter<byte> _line = new(512);
     private readonly Utf8JsonWriter _json;
 
@@ -21,14 +25,15 @@ internal sealed class AuditLine
         _json.WriteNumber("call"u8, record.CallId);
         if (record.Request is { } request)
         {
-            _json.WriteString("method"u8, request.Method);
-            _json.WriteString("argument"u8, request.Argument);
-            _json.WriteString("source"u8, request.Source);
+            var isWhole = record.Verdict is { Allowed: true };
+            WriteText("method"u8, request.Method, isWhole);
+            WriteText("argument"u8, request.Argument, isWhole);
+            WriteText("source"u8, request.Source, isWhole);
             if (request.RequestedSource is { } requested)
             {
-                _json.WriteString("requested_source"u8, requested);
+                WriteText("requested_source"u8, requested, isWhole);
             }
-            _json.WriteString("target"u8, record.Target ?? request.Destination);
+            WriteText("target"u8, record.Target ?? request.Destination, isWhole);
         }
         _json.WriteNumber("uid"u8, record.Caller.Uid);
         _json.WriteNumber("pid"u8, record.Caller.Pid);
@@ -48,6 +53,9 @@ internal sealed class AuditLine
         _line.Write("\n"u8);
         return _line.WrittenSpan;
     }
+
+    private void WriteText(ReadOnlySpan<byte> name, string value, bool isWhole) => _json.WriteString(
+        name, isWhole || value.Length <= LongestRefused ? value : string.Create(CultureInfo.InvariantCulture, $"{value.AsSpan(0, LongestRefused)}... ({value.Length})"));
 
     private void WriteVerdict(PolicyVerdict? verdict)
     {
