@@ -14,7 +14,7 @@ internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> moni
     private readonly int[] _told = new int[directory.GuestPorts];
 
     /// <inheritdoc/>
-    public event Action<int>? MaybeClosed;
+    public event Action<GuestPortChange>? Changed;
 
     /// <inheritdoc/>
     public int Count { get; } = directory.GuestPorts;
@@ -29,30 +29,40 @@ internal sealed class QemuPorts(RunDirectory directory, Func<QmpConnection> moni
     public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => ConnectAsync(directory.GuestAgentSocket(port), port, cancellation);
 
     /// <inheritdoc/>
-    public async Task<bool> IsOpenAsync(int port, CancellationToken cancellation)
-    {
-        var devices = await monitor().ExecuteAsync("query-chardev", null, commandTimeout, cancellation);
-        var id = QemuCommandLine.GuestPortPrefix + Text(port);
-        return devices.ValueKind == JsonValueKind.Array
-            && devices.EnumerateArray().Any(device => device.Text("label") == id && device.TryGetProperty("frontend-open", out var open) && open.ValueKind == JsonValueKind.True);
-    }
+    public async Task<bool> IsOpenAsync(int port, CancellationToken cancellation) =>
+        Opened(await monitor().ExecuteAsync("query-chardev", null, commandTimeout, cancellation)).Contains(QemuCommandLine.GuestPortPrefix + Text(port));
 
     /// <inheritdoc/>
     public bool? IsOpen(int port) => Volatile.Read(ref _told[port]) is var told and > 0 ? told == 2 : null;
 
     /// <summary>QEMU says that the guest opened or closed the port of that id.</summary>
-    internal void Changed(string id, bool isOpen)
+    internal void Told(string id, bool isOpen, DateTimeOffset? at)
     {
         if (id.StartsWith(QemuCommandLine.GuestPortPrefix, StringComparison.Ordinal)
             && int.TryParse(id.AsSpan(QemuCommandLine.GuestPortPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port < Count)
         {
             Volatile.Write(ref _told[port], isOpen ? 2 : 1);
-            if (!isOpen)
-            {
-                MaybeClosed?.Invoke(port);
-            }
+            Changed?.Invoke(new(port, isOpen, at));
         }
     }
+
+    /// <summary>Asks for all of them, where what was told may have been missed. ERRORS: MgmtTimeoutError, MgmtUnavailableError.</summary>
+    internal async Task RefreshAsync(QmpConnection connection, CancellationToken cancellation)
+    {
+        if (Count == 0)
+        {
+            return;
+        }
+        var open = Opened(await connection.ExecuteAsync("query-chardev", null, commandTimeout, cancellation));
+        for (var port = 0; port < Count; port++)
+        {
+            var id = QemuCommandLine.GuestPortPrefix + Text(port);
+            Told(id, open.Contains(id), at: null);
+        }
+    }
+
+    private static HashSet<string> Opened(JsonElement devices) => devices.ValueKind != JsonValueKind.Array ? [] : devices.EnumerateArray()
+        .Where(device => device.TryGetProperty("frontend-open", out var open) && open.ValueKind == JsonValueKind.True).Select(device => device.Text("label") ?? "").ToHashSet(StringComparer.Ordinal);
 
     private static async Task<Stream> ConnectAsync(string path, int port, CancellationToken cancellation)
     {

@@ -78,7 +78,7 @@ internal sealed partial class QemuVm
                 _agent.PortChanged(found.IsTrue("open"));
                 break;
             case "VSERPORT_CHANGE":
-                _ports.Changed(found.Text("id") ?? "", found.IsTrue("open"));
+                _ports.Told(found.Text("id") ?? "", found.IsTrue("open"), found.At);
                 break;
             // What we asked for is no news.
             case "STOP" when found.Pending.Contains("stop"):
@@ -203,6 +203,7 @@ internal sealed partial class QemuVm
     // Events were lost: ask what is.
     private async Task ReconcileAsync(QmpConnection monitor)
     {
+        await _ports.RefreshAsync(monitor, _stop.Token);
         var running = await MonitorAccess.StateAsync(monitor, _options.CommandTimeout, _stop.Token) == VmState.Running;
         if (running == _running)
         {

@@ -57,6 +57,9 @@ public abstract class GuestCall
 /// <summary>Serves calls of one guest.</summary>
 public interface IGuestCallHandler
 {
+    /// <summary>How fast it may be refused, on all its channels together.</summary>
+    GuestPace Pace { get; }
+
     /// <summary>Serves a call to its end. Never throws.</summary>
     Task ServeAsync(GuestCall call, CancellationToken cancellation);
 }

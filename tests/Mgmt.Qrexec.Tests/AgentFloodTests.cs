@@ -33,6 +33,8 @@ public sealed class AgentFloodTests
     /// <summary>Holds the calls that come until it is told otherwise.</summary>
     private sealed class Handler : IGuestCallHandler
     {
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
         private readonly SemaphoreSlim _served = new(0);
         private int _now;
         private int _most;

@@ -172,6 +172,8 @@ public sealed class AgentLinkTests
     /// <summary>Refuses <c>refused</c> and what is not well-formed; answers others as the reference's service does, or waits for the end of their caller.</summary>
     private sealed class Handler : IGuestCallHandler
     {
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
         private readonly Channel<GuestCall> _calls = Channel.CreateUnbounded<GuestCall>();
 
         public async Task<GuestCall> NextAsync()

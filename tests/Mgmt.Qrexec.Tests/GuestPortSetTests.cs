@@ -11,55 +11,129 @@ public sealed class GuestPortSetTests
 
     [TestCase(true)]
     [TestCase(false)]
-    public async Task A_close_is_believed_when_the_port_is_still_closed(bool isOpenAgain)
+    public async Task A_close_of_unknown_time_is_believed_when_the_port_is_still_closed(bool isOpenAgain)
     {
-        using var ports = new Ports { IsOpen = isOpenAgain };
-        var handler = new Handler();
-        var time = new ManualTime();
-        using var stop = new CancellationTokenSource();
-        var set = new GuestPortSet("a vm", ports, handler, new PortLimits(), time, NullLogger.Instance);
-        Assert.That(set.States, Is.EqualTo(new[] { new PortState(false, false, null) }));
-        var running = set.RunAsync(stop.Token);
-        await ports.Peer.AcceptAsync();
-        Assert.That(set.States, Is.EqualTo(new[] { new PortState(true, false, null) }));
-        await ports.Peer.SayAsync(PortPeer.Call);
-        var call = await handler.Came.Task.WaitAsync(Deadline);
+        await using var served = await Served.StartAsync(isOpenAgain);
+        Assert.That(served.States, Is.EqualTo(new[] { new PortState(true, false, null) }));
+        await served.Ports.Peer.SayAsync(PortPeer.Call);
+        var call = await served.CallAsync();
         // Whoever calls has it open, whatever was told of it.
-        Assert.That(set.States, Is.EqualTo(new[] { new PortState(true, true, call) }));
-        ports.Close();
-        while (!ports.Asked.Task.IsCompleted)
-        {
-            time.Advance(1000);
-            await Task.WhenAny(ports.Asked.Task, Task.Delay(1));
-        }
+        Assert.That(served.States, Is.EqualTo(new[] { new PortState(true, true, call) }));
+        served.Ports.Change(isOpen: false, at: null);
+        await served.UntilAsync(() => served.Ports.Asked.Task.IsCompleted);
         if (!isOpenAgain)
         {
-            var gone = new TaskCompletionSource();
-            await using var registered = call.Gone.Register(() => gone.TrySetResult());
-            await gone.Task.WaitAsync(Deadline);
+            await served.GoneAsync(call);
         }
         Assert.That(call.Gone.IsCancellationRequested, Is.EqualTo(!isOpenAgain));
-        handler.Done.SetResult();
-        await stop.CancelAsync();
-        await running.WaitAsync(Deadline);
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_call_that_began_before_a_change_is_over_though_the_mark_of_the_next_one_is_behind_its_input(bool isOpen)
+    {
+        await using var served = await Served.StartAsync(isOpen: true);
+        await served.Ports.Peer.SayAsync(PortPeer.Call);
+        var call = await served.CallAsync();
+        // More than is kept for it, so that the port is not read any more.
+        var filling = served.Ports.Peer.SayAsync([.. Enumerable.Repeat(Messages.Of(MessageType.DataStdin, new byte[65_536]), 64)]);
+        served.Time.Advance(5);
+        served.Ports.Change(isOpen, served.Time.GetUtcNow());
+        await served.GoneAsync(call);
+        await filling;
+        await served.Ports.Peer.SayAsync(PortPeer.Call);
+        Assert.That(await served.CallAsync(), Is.Not.SameAs(call));
+    }
+
+    [Test]
+    public async Task A_change_from_before_a_call_says_nothing_of_it()
+    {
+        await using var served = await Served.StartAsync(isOpen: true);
+        var before = served.Time.GetUtcNow();
+        served.Time.Advance(5);
+        await served.Ports.Peer.SayAsync(PortPeer.Call);
+        var call = await served.CallAsync();
+        served.Ports.Change(isOpen: true, before);
+        served.Ports.Change(isOpen: false, before);
+        await served.UntilAsync(() => served.Ports.Asked.Task.IsCompleted);
+        Assert.That(call.Gone.IsCancellationRequested, Is.False);
+    }
+
+    /// <summary>A set with one port, and the calls that come on it.</summary>
+    private sealed class Served : IAsyncDisposable
+    {
+        private readonly CancellationTokenSource _stop = new();
+        private readonly GuestPortSet _set;
+        private readonly Task _running;
+
+        private Served(bool isOpen)
+        {
+            Ports = new() { IsOpen = isOpen };
+            _set = new("a vm", Ports, Handler, new PortLimits(), Time, NullLogger.Instance);
+            _running = _set.RunAsync(_stop.Token);
+        }
+
+        public Ports Ports { get; }
+
+        public ManualTime Time { get; } = new();
+
+        public IEnumerable<PortState> States => _set.States;
+
+        private Handler Handler { get; } = new();
+
+        public static async Task<Served> StartAsync(bool isOpen)
+        {
+            var served = new Served(isOpen);
+            await served.Ports.Peer.AcceptAsync();
+            return served;
+        }
+
+        public async Task<GuestCall> CallAsync()
+        {
+            using var limit = new CancellationTokenSource(Deadline);
+            return await Handler.Calls.Reader.ReadAsync(limit.Token);
+        }
+
+        public Task GoneAsync(GuestCall call) => UntilAsync(() => call.Gone.IsCancellationRequested);
+
+        public async Task UntilAsync(Func<bool> condition)
+        {
+            using var limit = new CancellationTokenSource(Deadline);
+            while (!condition())
+            {
+                Time.Advance(100);
+                await Task.Delay(1, limit.Token);
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Handler.Done.TrySetResult();
+            await _stop.CancelAsync();
+            await _running.WaitAsync(Deadline);
+            _stop.Dispose();
+            Ports.Dispose();
+        }
     }
 
     private sealed class Handler : IGuestCallHandler
     {
-        public TaskCompletionSource<GuestCall> Came { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
+        public System.Threading.Channels.Channel<GuestCall> Calls { get; } = System.Threading.Channels.Channel.CreateUnbounded<GuestCall>();
 
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Task ServeAsync(GuestCall call, CancellationToken cancellation)
         {
-            Came.TrySetResult(call);
+            Calls.Writer.TryWrite(call);
             return Done.Task;
         }
     }
 
     private sealed class Ports : IGuestPorts, IDisposable
     {
-        public event Action<int>? MaybeClosed;
+        public event Action<GuestPortChange>? Changed;
 
         public PortPeer Peer { get; } = new();
 
@@ -71,7 +145,7 @@ public sealed class GuestPortSetTests
 
         public int AgentCount => 0;
 
-        public void Close() => MaybeClosed?.Invoke(0);
+        public void Change(bool isOpen, DateTimeOffset? at) => Changed?.Invoke(new(0, isOpen, at));
 
         public Task<Stream> ConnectAsync(int port, CancellationToken cancellation) => Peer.ConnectAsync(cancellation);
 

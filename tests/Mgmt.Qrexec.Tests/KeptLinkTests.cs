@@ -87,6 +87,24 @@ public sealed class KeptLinkTests
     }
 
     [Test]
+    public async Task A_channel_of_which_more_was_read_than_written_down_is_closed_and_the_agent_dialled_again()
+    {
+        var control = await GreetAsync();
+        var message = Trigger("SOCKET13", "refused");
+        await control.SayAsync(message[..20]);
+        await _kept.UntilAsync(state => state.Unfinished.Length == 20);
+        await StopAsync();
+        // As if the daemon had been killed in between.
+        _kept.State = new LinkState(4, [], [], default).ToBytes().ToArray();
+        Run();
+        await control.SayAsync(message[20..]);
+        await control.EndAsync();
+        control = await GreetAsync();
+        await control.SayAsync(message);
+        await control.HearAsync("03020000 20000000" + Ident);
+    }
+
+    [Test]
     public async Task An_agent_that_ended_is_forgotten_and_the_next_one_is_dialled()
     {
         var control = await GreetAsync();
@@ -161,6 +179,8 @@ public sealed class KeptLinkTests
     /// <summary>Refuses <c>refused</c>, never answers <c>pending</c>, accepts the rest.</summary>
     private sealed class Handler : IGuestCallHandler
     {
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
         public async Task ServeAsync(GuestCall call, CancellationToken cancellation)
         {
             try

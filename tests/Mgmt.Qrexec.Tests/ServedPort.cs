@@ -13,9 +13,12 @@ internal sealed class ServedPort : IGuestCallHandler, IAsyncDisposable
 
     private ServedPort()
     {
+        Pace = new(Time);
         Port = new GuestPort("a port", Peer.ConnectAsync, this, new PortLimits { InputBytes = 64 * 1024 }, Time, NullLogger.Instance);
         _running = Port.RunAsync(_stop.Token);
     }
+
+    public GuestPace Pace { get; }
 
     internal PortPeer Peer { get; } = new();
 

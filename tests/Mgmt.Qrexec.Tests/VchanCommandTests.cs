@@ -323,6 +323,8 @@ public sealed class VchanCommandTests
 
     private sealed class Refuses : IGuestCallHandler
     {
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
         public async Task ServeAsync(GuestCall call, CancellationToken cancellation) => await call.RefuseAsync(cancellation);
     }
 }

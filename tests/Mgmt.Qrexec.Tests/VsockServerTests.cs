@@ -87,6 +87,8 @@ public sealed class VsockServerTests
 
     private sealed class Handler : IGuestCallHandler
     {
+        public GuestPace Pace { get; } = new(TimeProvider.System);
+
         private readonly Channel<GuestCall> _calls = Channel.CreateUnbounded<GuestCall>();
 
         public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);

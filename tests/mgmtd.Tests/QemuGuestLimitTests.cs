@@ -9,12 +9,14 @@ namespace Mgmt.Daemon.Tests;
 [CancelAfter(600_000)]
 public sealed class QemuGuestLimitTests
 {
+    private const int Ports = 8;
     private const string Rules = GuestConsole.Policy + """
         mgmt.vm.List * @tag:console @adminvm allow
         mgmt.Events * work @adminvm allow
         test.Asked * work keeper ask default_target=keeper user=root
         test.Hold * work keeper allow user=root
         test.Echo * work keeper allow user=root
+        test.Endless * work @adminvm allow
         test.Table * work @adminvm allow
         * * work @anyvm deny notify=no
 
@@ -34,6 +36,7 @@ public sealed class QemuGuestLimitTests
     public async Task Start()
     {
         _services = Directory.CreateTempSubdirectory("svc-").FullName;
+        Service("test.Endless", "exec cat /dev/zero");
         Service("test.Table", $"exec cat {_services}/table");
         await File.WriteAllBytesAsync(Path.Combine(_services, "table"), Table());
         _qemu = await QemuDaemon.StartAsync(new()
@@ -63,6 +66,23 @@ public sealed class QemuGuestLimitTests
     }
 
     [Test]
+    public async Task A_call_is_seen_on_its_port_as_long_as_its_caller_is_there()
+    {
+        await _guest.OkAsync(Await + "printf 'since=now\\n' | qrexec-client-vm dom0 mgmt.Events >/tmp/seen & echo $! >/tmp/seer; await 'grep -q connection-established /tmp/seen'");
+        var call = (await CallsAsync("work")).Single(one => one.GetProperty("method").GetString() == "mgmt.Events");
+        Assert.That((call.GetProperty("via").GetString(), call.GetProperty("in").GetInt64()), Is.EqualTo(("virtio-serial", 10L)));
+        Assert.That(call.GetProperty("out").GetInt64(), Is.Positive);
+        var id = call.GetProperty("id").GetInt64();
+        var port = (await VmAsync("work")).GetProperty("ports").EnumerateArray().Single(one => one.TryGetProperty("call", out var busy) && busy.GetInt64() == id);
+        Assert.That((port.GetProperty("connected").GetBoolean(), port.GetProperty("open").GetBoolean()), Is.EqualTo((true, true)));
+        Assert.That((await VmAsync("work")).GetProperty("ports").GetArrayLength(), Is.EqualTo(Ports));
+        await _guest.OkAsync("kill -9 $(cat /tmp/seer)");
+        var number = port.GetProperty("port").GetInt32();
+        await TestUntil.TrueAsync(async () => (await CallsAsync("work")).All(one => one.GetProperty("method").GetString() != "mgmt.Events"));
+        await TestUntil.TrueAsync(async () => !(await VmAsync("work")).GetProperty("ports")[number].GetProperty("open").GetBoolean());
+    }
+
+    [Test]
     public async Task A_call_between_vms_is_cancelled_at_both_ends()
     {
         await _guest.OkAsync(Await + "rm -f /tmp/code; (qrexec-client-vm keeper test.Hold </dev/zero >/tmp/held; echo $? >/tmp/code) & await 'grep -q begun /tmp/held'");
@@ -88,6 +108,46 @@ public sealed class QemuGuestLimitTests
         Assert.That((asked["service"], asked["source"], asked["targets"], asked["default"]), Is.EqualTo(("test.Asked", "work", "keeper", "keeper")));
         await Daemon.OkAsync("mgmt.policy.Answer", "dom0", asked["id"]!, answer);
         Assert.That(await _guest.OkAsync(Await + "await '[ -s /tmp/asked.code ]'; cat /tmp/asked.code /tmp/asked"), Is.EqualTo($"{code}\n{output}"));
+    }
+
+    [Test]
+    public async Task A_guest_that_floods_all_its_ports_harms_nobody_else_and_is_served_again_afterwards()
+    {
+        var before = ResidentKiB("VmRSS");
+        // Until it is told otherwise, which is by its other agent: its console needs a port too. Noise; input that nobody reads; calls without end; output that nobody takes.
+        await _guest.OkAsync("""
+            cat >/tmp/flood <<'END'
+            cd /dev/virtio-ports
+            for i in 7 6; do cat /dev/zero >org.mgmt.qrexec.$i 2>/dev/null & echo $!; done >/tmp/flooders
+            for i in 1 2; do qrexec-client-vm keeper test.Hold </dev/zero >/dev/null 2>&1 & echo $!; done >>/tmp/flooders
+            for i in 1 2; do { qrexec-client-vm dom0 test.Endless </dev/null 2>/dev/null & echo $! >>/tmp/flooders; } | sleep 200 & done
+            for i in 1 2 3 4 5 6; do sh -c 'while [ ! -e /tmp/enough ]; do qrexec-client-vm dom0 mgmt.vm.List </dev/null >/dev/null 2>&1; done' & done
+            n=0; until [ -e /tmp/enough ] || [ $n -ge 1500 ]; do n=$((n+1)); usleep 100000; done
+            touch /tmp/enough; kill $(cat /tmp/flooders)
+            echo over >/tmp/over
+            END
+            rm -f /tmp/enough /tmp/over; sh /tmp/flood </dev/null >/dev/null 2>&1 &
+            """);
+        await TestUntil.TrueAsync(FloodsAsync);
+        var lists = Daemon.Audit("mgmt.vm.List").Count;
+        for (var i = 0; i < 5; i++)
+        {
+            await Daemon.OkAsync("mgmt.vm.List");
+            Assert.That(await _keeper.OkAsync("qrexec-client-vm dom0 mgmt.vm.List"), Does.StartWith("0\0"));
+        }
+        Assert.That((await CallsAsync("work")).Count(call => call.GetProperty("method").GetString() == "test.Hold"), Is.EqualTo(2), "it was over before the others were served");
+        Assert.That(Daemon.Audit("mgmt.vm.List").Skip(lists).Count(line => line.GetProperty("source").GetString() == "work"), Is.Positive, "its own calls go on");
+        var grown = ResidentKiB("VmHWM") - before;
+        await TestContext.Out.WriteLineAsync($"the daemon had {before} KiB and {grown} KiB more at most");
+        Assert.That(grown, Is.LessThan(128 * 1024));
+        await Daemon.OkAsync("mgmt.vm.agent.Exec", "work", payload: """{"path":"/bin/touch","arg":["/tmp/enough"]}""");
+        await TestUntil.TrueAsync(async () => (await CallsAsync("work")).All(call => !call.GetProperty("method").GetString()!.StartsWith("test.", StringComparison.Ordinal)));
+        // Its console waited for a port, longer and longer each time.
+        var polls = Polls();
+        await TestUntil.TrueAsync(() => Task.FromResult(Polls() > polls));
+        // All of its ports again, at once.
+        Assert.That(await _guest.OkAsync(Await + "await '[ -s /tmp/over ]'; for i in 1 2 3 4 5 6 7 8; do qrexec-client-vm dom0 mgmt.vm.List >/tmp/after.$i & done; wait; cat /tmp/after.* | grep -c '^dom0 '"), Is.EqualTo("8\n"));
+        Assert.That(await _guest.OkAsync("echo again | qrexec-client-vm keeper test.Echo"), Is.EqualTo("again\n"));
     }
 
     [Test]
@@ -126,9 +186,19 @@ public sealed class QemuGuestLimitTests
 
     private static byte[] Header(uint type, uint length) => [.. BitConverter.GetBytes(type), .. BitConverter.GetBytes(length)];
 
+    /// <summary>How often the console of that guest has asked what to do.</summary>
+    private int Polls() => Daemon.Audit("mgmt.vm.feature.Get").Count(line => line.GetProperty("source").GetString() == "work");
+
+    /// <summary>All of its ports are open.</summary>
+    private async Task<bool> FloodsAsync() =>
+        (await VmAsync("work")).GetProperty("ports").EnumerateArray().Count(port => port.TryGetProperty("open", out var open) && open.GetBoolean()) == Ports;
+
     private async Task<JsonElement> VmAsync(string name) => JsonDocument.Parse(await Daemon.OkAsync("mgmt.call.Channels")).RootElement.EnumerateArray().Single(vm => vm.GetProperty("vm").GetString() == name);
 
     private async Task<List<JsonElement>> CallsAsync(string vm) => [.. (await VmAsync(vm)).GetProperty("in_flight").EnumerateArray()];
+
+    private int ResidentKiB(string member) =>
+        int.Parse(File.ReadLines($"/proc/{Daemon.Pid}/status").Single(line => line.StartsWith(member + ":", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
     private void Service(string name, string script)
     {

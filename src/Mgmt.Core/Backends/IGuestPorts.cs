@@ -22,8 +22,8 @@ public interface IGuestPorts
     Task<bool> IsOpenAsync(int port, CancellationToken cancellation);
 
     /// <summary>What was last told of it, without asking; null when nothing was.</summary>
-    bool? IsOpen(int port) => null;
+    bool? IsOpen(int port);
 
-    /// <summary>A process in the guest may have closed a port: late, and not of every close. Nothing that takes it may wait.</summary>
-    event Action<int>? MaybeClosed;
+    /// <summary>A port was opened or closed in the guest. Nothing that takes it may wait.</summary>
+    event Action<GuestPortChange>? Changed;
 }

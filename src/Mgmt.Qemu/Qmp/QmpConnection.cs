@@ -25,6 +25,8 @@ internal sealed partial class QmpConnection : IAsyncDisposable
     // At the bound: commands are refused with MgmtBusyError; of events the oldest is dropped and EventsLost counts it.
     internal const int MaxOutstanding = 64;
     internal const int EventCapacity = 1024;
+    // The year 9999, as far as DateTimeOffset reaches.
+    private const long MaxSeconds = 253_402_300_800;
 
     private readonly Stream _stream;
     private readonly LineReader _lines;
@@ -237,7 +239,7 @@ internal sealed partial class QmpConnection : IAsyncDisposable
         }
         if (message.Text("event") is { } name)
         {
-            _events.Writer.TryWrite(new QmpEvent(name, message.TryGetProperty("data", out var data) ? data : default, Pending()));
+            _events.Writer.TryWrite(new QmpEvent(name, message.TryGetProperty("data", out var data) ? data : default, Pending()) { At = Time(message) });
             return;
         }
         // A reply nobody waits for any more, or never did.
@@ -315,4 +317,11 @@ internal sealed partial class QmpConnection : IAsyncDisposable
     private static MgmtException Closed(string why) => new(ErrorCode.MgmtUnavailableError, "QEMU's control socket closed: %s", why);
 
     private static MgmtException Busy() => new(ErrorCode.MgmtBusyError, "too many commands at once for this VM");
+
+    /// <summary>SHAPE: <c>{"timestamp": {"seconds": N, "microseconds": N}}</c>; -1 when QEMU could not read its clock.</summary>
+    private static DateTimeOffset? Time(JsonElement message) =>
+        message.TryGetProperty("timestamp", out var time) && time.ValueKind == JsonValueKind.Object
+        && time.TryGetProperty("seconds", out var seconds) && seconds.ValueKind == JsonValueKind.Number && seconds.TryGetInt64(out var s) && s is >= 0 and < MaxSeconds
+        && time.TryGetProperty("microseconds", out var micros) && micros.ValueKind == JsonValueKind.Number && micros.TryGetInt64(out var us) && us is >= 0 and < 1_000_000
+            ? DateTimeOffset.FromUnixTimeSeconds(s).AddMicroseconds(us) : null;
 }

@@ -8,6 +8,9 @@ namespace Mgmt.Qemu;
 /// </summary>
 internal sealed record QmpEvent(string Name, JsonElement Data, string[] Pending)
 {
+    /// <summary>When it happened, by QEMU's clock, which is the host's; null when it does not say. Of an event that QEMU held back, as it does where there are many of a kind, it is the time before.</summary>
+    public DateTimeOffset? At { get; init; }
+
     /// <summary>A member of the data that is text, or null.</summary>
     public string? Text(string key) => Data.Text(key);
 

@@ -62,6 +62,15 @@ public sealed class GuestPort : IPortEvents
         }
     }
 
+    /// <summary>Whether somebody in the guest has it, as far as its stream says.</summary>
+    internal bool IsTaken => _current is { IsOver: false };
+
+    /// <summary>
+    /// Whether it has a call that began before that time, at which the guest opened or closed the port: whoever had it then has it no more. The stream would tell too, but who reads it waits until
+    /// that call takes its input.
+    /// </summary>
+    internal bool IsOlderThan(DateTimeOffset change) => _current is { IsOver: false } call && call.Began < change;
+
     /// <summary>Serves a connection that was accepted, until it ends or the token does, and waits for its calls. Never throws.</summary>
     public async Task ServeOnceAsync(Stream stream, CancellationToken stopping)
     {
@@ -92,7 +101,7 @@ public sealed class GuestPort : IPortEvents
         _current = null;
     }
 
-    void IPortEvents.Opened(PortNonce nonce) => _current = new PortCall(_output!, _transport, nonce, Generation, _limits);
+    void IPortEvents.Opened(PortNonce nonce) => _current = new PortCall(_output!, _transport, nonce, Generation, _clock.GetUtcNow(), _limits);
 
     void IPortEvents.Called(TriggerService request)
     {
@@ -212,6 +221,7 @@ public sealed class GuestPort : IPortEvents
         if (call.IsCalled && !call.WasBegun && call.Breach is null)
         {
             call.WasBegun = true;
+            await _handler.Pace.WaitAsync(stopping);
             _serving.RemoveWhere(task => task.IsCompleted);
             _serving.Add(Task.Run(() => ServeAsync(call, stopping), CancellationToken.None));
         }
@@ -219,9 +229,11 @@ public sealed class GuestPort : IPortEvents
         if (call.Breach is { } breach)
         {
             call.Breach = null;
+            _handler.Pace.Refused();
             Log.Broken(_log, _name, breach);
             call.End();
             await output.WriteAsync(Bytes(to => DataWriter.WriteExitCode(to, ExitCodes.Failed)), () => true, stopping);
+            await _handler.Pace.WaitAsync(stopping);
         }
     }
 

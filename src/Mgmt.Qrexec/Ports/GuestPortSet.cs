@@ -5,8 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace Mgmt.Qrexec;
 
 /// <summary>
-/// All ports of one running VM. What QEMU tells of ports that were closed comes late and not always, so it is only a reason to ask, a moment later; that the guest opened a port again meanwhile is
-/// seen in the port's own stream. Nothing polls.
+/// All ports of one running VM. What QEMU tells of a port comes late and not always. With a time it says that calls before it are over; without, that it was closed is only a reason to ask, a moment later:
+/// that the guest opened it again meanwhile is seen in the port's own stream. Nothing polls.
 /// </summary>
 public sealed class GuestPortSet
 {
@@ -16,6 +16,8 @@ public sealed class GuestPortSet
     private readonly IGuestPorts _ports;
     private readonly GuestPort[] _served;
     private readonly int[] _isAsked;
+    // When the guest last opened or closed a port, as far as it was told, in ticks of UTC.
+    private readonly long[] _changed;
     // Each port is in it at most once.
     private readonly Channel<int> _asked;
     private readonly TimeProvider _clock;
@@ -27,6 +29,7 @@ public sealed class GuestPortSet
         (_vm, _ports, _clock, _log) = (vm, ports, clock, log);
         _served = [.. Enumerable.Range(0, ports.Count).Select(i => new GuestPort($"{vm} port {i}", token => ports.ConnectAsync(i, token), handler, limits, clock, log))];
         _isAsked = new int[ports.Count];
+        _changed = new long[ports.Count];
         _asked = Channel.CreateBounded<int>(new BoundedChannelOptions(Math.Max(1, ports.Count)) { SingleReader = true });
     }
 
@@ -36,7 +39,7 @@ public sealed class GuestPortSet
     /// <summary>Serves until the token ends, then waits for the calls under way. Never throws.</summary>
     public async Task RunAsync(CancellationToken stopping)
     {
-        _ports.MaybeClosed += Ask;
+        _ports.Changed += Hear;
         for (var i = 0; i < _served.Length; i++)
         {
             var port = i;
@@ -48,13 +51,29 @@ public sealed class GuestPortSet
         }
         finally
         {
-            _ports.MaybeClosed -= Ask;
+            _ports.Changed -= Hear;
+        }
+    }
+
+    private void Hear(GuestPortChange change)
+    {
+        if (change.Port >= _served.Length)
+        {
+            return;
+        }
+        if (change.At is { } at)
+        {
+            Interlocked.Exchange(ref _changed[change.Port], at.UtcTicks);
+        }
+        if (!change.IsOpen || (change.At is { } opened && _served[change.Port].IsOlderThan(opened)))
+        {
+            Ask(change.Port);
         }
     }
 
     private void Ask(int port)
     {
-        if (port < _isAsked.Length && Interlocked.Exchange(ref _isAsked[port], 1) == 0)
+        if (Interlocked.Exchange(ref _isAsked[port], 1) == 0)
         {
             _asked.Writer.TryWrite(port);
         }
@@ -83,7 +102,12 @@ public sealed class GuestPortSet
         try
         {
             var generation = _served[port].Generation;
-            if (!await _ports.IsOpenAsync(port, stopping))
+            if (_served[port].IsOlderThan(new(Interlocked.Read(ref _changed[port]), TimeSpan.Zero)))
+            {
+                _served[port].Closed(generation);
+                return;
+            }
+            if (_served[port].IsTaken && !await _ports.IsOpenAsync(port, stopping))
             {
                 _served[port].Closed(generation);
             }
@@ -91,6 +115,11 @@ public sealed class GuestPortSet
         catch (MgmtException error)
         {
             Log.ChannelLost(_log, $"{_vm} port {port}", error.Message);
+            if (error.Code == ErrorCode.MgmtTimeoutError)
+            {
+                // Its monitor was busy; one that is lost is connected anew, and then all are asked about.
+                Ask(port);
+            }
         }
     }
 }

@@ -15,12 +15,13 @@ internal sealed class PortCall : GuestCall
     private volatile bool _isFinished;
     private bool _hasNew;
 
-    internal PortCall(PortOutput output, string transport, PortNonce nonce, long generation, PortLimits limits)
+    internal PortCall(PortOutput output, string transport, PortNonce nonce, long generation, DateTimeOffset began, PortLimits limits)
     {
         _output = output;
         Transport = transport;
         Nonce = nonce;
         Generation = generation;
+        Began = began;
         _input = new Pipe(new PipeOptions(pauseWriterThreshold: limits.InputBytes, resumeWriterThreshold: limits.InputBytes / 2, useSynchronizationContext: false));
     }
 
@@ -39,6 +40,9 @@ internal sealed class PortCall : GuestCall
 
     /// <summary>Nothing of it is to be read or written any more.</summary>
     internal bool IsOver => _isFinished || _gone.IsCancellationRequested;
+
+    /// <summary>When its mark was read, which is after it was opened.</summary>
+    internal DateTimeOffset Began { get; }
 
     internal bool WasGreeted { get; set; }
 

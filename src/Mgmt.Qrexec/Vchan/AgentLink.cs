@@ -19,12 +19,10 @@ public sealed class AgentLink : IControlEvents
     private readonly AgentLimits _limits;
     private readonly TimeProvider _clock;
     private readonly ILogger _log;
-    private readonly IKeptControl? _kept;
+    private readonly KeptLink _kept;
     private readonly Lock _gate = new();
     // Under the gate.
     private readonly HashSet<Task> _serving = [];
-    private readonly HashSet<CallIdent> _unanswered = [];
-    private ReadOnlyMemory<byte> _unfinished;
     private TaskCompletionSource _greeted = NewSignal();
     // The loop's own, but for the output.
     private readonly Queue<TriggerService> _called = new();
@@ -34,7 +32,7 @@ public sealed class AgentLink : IControlEvents
 
     /// <summary>The guest of that domain number, called <paramref name="name"/> in logs; null <paramref name="kept"/>: its channel ends with the daemon.</summary>
     public AgentLink(uint domain, string name, VchanDirectory directory, IGuestCallHandler handler, AgentLimits limits, TimeProvider clock, ILogger log, IKeptControl? kept = null) =>
-        (_domain, _name, _directory, _handler, _limits, _clock, _log, _kept) = (domain, name, directory, handler, limits, clock, log, kept);
+        (_domain, _name, _directory, _handler, _limits, _clock, _log, _kept) = (domain, name, directory, handler, limits, clock, log, new(kept, Ports));
 
     internal VchanDirectory Directory => _directory;
 
@@ -57,7 +55,7 @@ public sealed class AgentLink : IControlEvents
         {
             try
             {
-                await using var stream = TakeLeft(out var left) ?? Keep(await _directory.DialAsync(_domain, DataPorts.Control, stopping));
+                await using var stream = _kept.Take(out var left) ?? _kept.Keep(await _directory.DialAsync(_domain, DataPorts.Control, stopping));
                 await ServeAsync(stream, left, stopping);
             }
             catch (QrexecProtocolException error)
@@ -121,7 +119,7 @@ public sealed class AgentLink : IControlEvents
     internal async ValueTask<bool> SendAsync(ReadOnlyMemory<byte> message, long connection, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        WriteDown();
+        _kept.WriteDown();
         return _output is { } output && await output.WriteAsync(message, () => connection == Ports.Connection, CancellationToken.None);
     }
 
@@ -130,10 +128,7 @@ public sealed class AgentLink : IControlEvents
     /// </summary>
     internal ValueTask<bool> AnswerAsync(CallIdent ident, ReadOnlyMemory<byte> answer, long connection, CancellationToken cancellation)
     {
-        lock (_gate)
-        {
-            _unanswered.Remove(ident);
-        }
+        _kept.Answers(ident);
         return SendAsync(answer, connection, cancellation);
     }
 
@@ -152,10 +147,9 @@ public sealed class AgentLink : IControlEvents
     {
         _output = null;
         Ports.ConnectionEnded();
-        _kept?.Forget();
+        _kept.Forget();
         lock (_gate)
         {
-            _unanswered.Clear();
             _greeted = _greeted.Task.IsCompleted ? NewSignal() : _greeted;
         }
     }
@@ -211,45 +205,9 @@ public sealed class AgentLink : IControlEvents
         return control;
     }
 
-    /// <summary>The channel of an earlier daemon; null when there is none that can be gone on with.</summary>
-    private Stream? TakeLeft(out LinkState? state)
-    {
-        state = null;
-        if (_kept?.Take() is not { } left)
-        {
-            return null;
-        }
-        state = LinkState.TryRead(left.State.Span);
-        if (state is null)
-        {
-            left.Control.Dispose();
-            return null;
-        }
-        return left.Control;
-    }
-
-    private Stream Keep(Stream control) => _kept?.Keep(control) ?? control;
-
-    private void WriteDown()
-    {
-        if (_kept is null)
-        {
-            return;
-        }
-        lock (_gate)
-        {
-            _kept.Write(new LinkState(_version, Ports.Taken(), _unanswered, _unfinished).ToBytes());
-        }
-    }
-
     private async ValueTask BeginAsync(ControlProtocol control, CancellationToken stopping)
     {
-        lock (_gate)
-        {
-            _unanswered.UnionWith(_called.Where(call => call.Ident is not null).Select(call => call.Ident!.Value));
-            _unfinished = control.Unfinished();
-        }
-        WriteDown();
+        _kept.Heard(_version, _called, control.Unfinished());
         while (_called.TryDequeue(out var request))
         {
             while (Serving() is { } serving && serving.Length >= _limits.Calls)
@@ -257,9 +215,11 @@ public sealed class AgentLink : IControlEvents
                 // It calls faster than it takes its answers.
                 await Task.WhenAny(serving).WaitAsync(stopping);
             }
+            await _handler.Pace.WaitAsync(stopping);
             if (request.Ident is null)
             {
                 // An answer would have to name it.
+                _handler.Pace.Refused();
                 Log.Broken(_log, _name, "a call without an ident");
                 continue;
             }

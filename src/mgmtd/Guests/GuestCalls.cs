@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Globalization;
 using Mgmt.Api;
 using Mgmt.Core;
 using Mgmt.Qrexec;
@@ -17,6 +18,8 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
     private readonly ConcurrentDictionary<GuestCall, RunningCall> _running = new();
     private int _inFlight;
 
+    public GuestPace Pace { get; } = new(clock);
+
     /// <summary>What payloads of its calls are held, and may be.</summary>
     internal PayloadBudget Payloads { get; } = new(vm, settings.GuestPayloadBytes);
 
@@ -30,10 +33,11 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
     {
         var count = Interlocked.Increment(ref _inFlight);
         var request = GuestRequest.Of(call.Request, vm);
+        var isServed = false;
         try
         {
             _running[call] = new(call, request, clock.GetTimestamp());
-            await AnswerAsync(call, request, count, cancellation);
+            isServed = await AnswerAsync(call, request, count, cancellation);
         }
         catch (OperationCanceledException error)
         {
@@ -45,18 +49,23 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         }
         finally
         {
+            if (!isServed)
+            {
+                Pace.Refused();
+            }
             _running.TryRemove(call, out _);
             Interlocked.Decrement(ref _inFlight);
         }
     }
 
-    private async Task AnswerAsync(GuestCall call, CallRequest request, int count, CancellationToken cancellation)
+    /// <summary>Whether it was served, be it with an error; not, if it was refused or its caller went before.</summary>
+    private async Task<bool> AnswerAsync(GuestCall call, CallRequest request, int count, CancellationToken cancellation)
     {
         var who = caller with { Via = call.Transport };
-        if (call.Request.IsWellFormed && count <= maxInFlight && !GuestRequest.IsManagementCall(request))
+        var isService = call.Request.IsWellFormed && !GuestRequest.IsManagementCall(request);
+        if (isService && count <= maxInFlight)
         {
-            await services.ServeAsync(call, vm, request, who, cancellation);
-            return;
+            return await services.ServeAsync(call, vm, request, who, cancellation);
         }
         var session = dispatcher.Open(request, who);
         call.Id = session.Id;
@@ -64,8 +73,15 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         {
             dispatcher.Refused(session, who, refusal);
             Log.GuestRefused(log, vm.Value, refusal.Message);
-            await call.RefuseAsync(cancellation);
-            return;
+            if (isService || refusal.Code != ErrorCode.MgmtBusyError)
+            {
+                await call.RefuseAsync(cancellation);
+                return false;
+            }
+            // A caller that is told so may come back; 126 would mean that it need not.
+            await call.AcceptAsync(cancellation);
+            await call.EndAsync(Exception(refusal, request), 0, cancellation);
+            return false;
         }
         await call.AcceptAsync(cancellation);
         using var held = Payloads.Open();
@@ -78,12 +94,12 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         {
             dispatcher.Refused(session, who, error);
             await call.EndAsync(Exception(error, request), 0, cancellation);
-            return;
+            return false;
         }
-        await RunAsync(call, session, payload, cancellation);
+        return await RunAsync(call, session, payload, cancellation);
     }
 
-    private async Task RunAsync(GuestCall call, CallSession session, ReadOnlyMemory<byte> payload, CancellationToken cancellation)
+    private async Task<bool> RunAsync(GuestCall call, CallSession session, ReadOnlyMemory<byte> payload, CancellationToken cancellation)
     {
         using var stream = session.StreamsPayload ? new GuestPayload(call, session.IsInteractive ? Timeout.InfiniteTimeSpan : settings.RequestDeadline, clock) : null;
         using var gone = CancellationTokenSource.CreateLinkedTokenSource(call.Gone, cancellation);
@@ -100,7 +116,7 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
                 break;
             case { Error.Code: ErrorCode.PermissionDenied }:
                 await call.EndAsync(default, ExitCodes.Refused, cancellation);
-                break;
+                return false;
             case { Error: { } error }:
                 await call.EndAsync(Exception(error, session.Request), 0, cancellation);
                 break;
@@ -110,15 +126,12 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
                 await call.EndAsync(output.WrittenMemory, 0, cancellation);
                 break;
         }
+        return session.Id > 0;
     }
 
     /// <summary>Why a call is not served at all; the others are answered by the dispatcher.</summary>
     private MgmtException? Refusal(TriggerService asked, CallRequest request, int count)
     {
-        if (count > maxInFlight)
-        {
-            return new(ErrorCode.MgmtBusyError, "%s has too many calls in flight", vm.Value);
-        }
         if (!asked.IsWellFormed || !GuestRequest.FitsHeader(request))
         {
             return new(ErrorCode.ProtocolError, "not a call that can be made");
@@ -126,6 +139,10 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         if (request.RequestedSource is not null)
         {
             return new(ErrorCode.PermissionDenied, "A management call is not relayed: %s calls for itself only", vm.Value);
+        }
+        if (count > maxInFlight)
+        {
+            return new(ErrorCode.MgmtBusyError, "%s has %s calls in flight already, some of callers that are gone; try again when one has ended", vm.Value, maxInFlight.ToString(CultureInfo.InvariantCulture));
         }
         return null;
     }

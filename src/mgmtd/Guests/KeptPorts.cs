@@ -10,10 +10,10 @@ namespace Mgmt.Daemon;
 /// </summary>
 internal sealed class KeptPorts(IGuestPorts ports, VmRun run, DescriptorStore store) : IGuestPorts
 {
-    public event Action<int>? MaybeClosed
+    public event Action<GuestPortChange>? Changed
     {
-        add => ports.MaybeClosed += value;
-        remove => ports.MaybeClosed -= value;
+        add => ports.Changed += value;
+        remove => ports.Changed -= value;
     }
 
     public int Count => ports.Count;
@@ -41,4 +41,6 @@ internal sealed class KeptPorts(IGuestPorts ports, VmRun run, DescriptorStore st
     public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => ports.ConnectAgentAsync(port, cancellation);
 
     public Task<bool> IsOpenAsync(int port, CancellationToken cancellation) => ports.IsOpenAsync(port, cancellation);
+
+    public bool? IsOpen(int port) => ports.IsOpen(port);
 }

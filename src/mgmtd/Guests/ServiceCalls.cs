@@ -18,8 +18,8 @@ internal sealed class ServiceCalls(
     private static readonly TimeSpan GiveUpDeadline = TimeSpan.FromSeconds(5);
     private readonly ServiceLimits _limits = new(settings.PerService, settings.PerVm);
 
-    /// <summary>Serves a call to its end. ERRORS: OperationCanceledException when the caller goes.</summary>
-    internal async Task ServeAsync(GuestCall call, VmName vm, CallRequest request, Caller caller, CancellationToken stopping)
+    /// <summary>Serves a call to its end: whether it was accepted at all. ERRORS: OperationCanceledException when the caller goes.</summary>
+    internal async Task<bool> ServeAsync(GuestCall call, VmName vm, CallRequest request, Caller caller, CancellationToken stopping)
     {
         var (id, began) = (calls.NextId(), clock.GetTimestamp());
         call.Id = id;
@@ -68,6 +68,7 @@ internal sealed class ServiceCalls(
             Log.ServiceFailed(log, vm.Value, request.Method, error.Message);
             await GiveUpAsync(call, stage);
         }
+        return stage is Stage.Accepted or Stage.Told;
     }
 
     /// <summary>Where it goes, ready to be run. ERRORS: those of starting the VM, and ServiceBrokenException.</summary>
