@@ -154,8 +154,9 @@ static void take_output(struct call *call, const unsigned char *bytes, size_t le
     call->has_output = true;
     if (call->out_fd < 0)
         return;
-    /* There is room: no more is read from the port than there is. */
-    memcpy(call->out + call->out_end, bytes, length);
+    /* There is room: no more is read from the port than there is; and it may be there already. */
+    if (bytes != call->out + call->out_end)
+        memmove(call->out + call->out_end, bytes, length);
     if (call->options->filter_stdout)
         filter(call->out + call->out_end, length);
     call->out_end += length;

@@ -7,6 +7,9 @@ namespace Mgmt.Qrexec;
 internal sealed class PortCall : GuestCall
 {
     private const int PieceBytes = (int)MessageHeader.MaxDataLength;
+    private const int ShortBytes = 256;
+    // A message with its header; one that holds marks grows.
+    private const int MessageBytes = 8;
 
     private readonly PortOutput _output;
     private readonly Pipe _input;
@@ -127,7 +130,7 @@ internal sealed class PortCall : GuestCall
         while (!bytes.IsEmpty)
         {
             var piece = bytes[..Math.Min(bytes.Length, PieceBytes)];
-            await SendAsync(to => DataWriter.Write(to, stream, piece.Span, PieceBytes), cancellation);
+            await SendAsync(to => DataWriter.Write(to, stream, piece.Span, PieceBytes), MessageBytes + piece.Length, cancellation);
             CountOutput(piece.Length);
             bytes = bytes[piece.Length..];
         }
@@ -139,9 +142,11 @@ internal sealed class PortCall : GuestCall
         _isFinished = true;
     }
 
-    private async ValueTask SendAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation)
+    private async ValueTask SendAsync(Action<ArrayBufferWriter<byte>> write, CancellationToken cancellation) => await SendAsync(write, ShortBytes, cancellation);
+
+    private async ValueTask SendAsync(Action<ArrayBufferWriter<byte>> write, int expectedBytes, CancellationToken cancellation)
     {
-        var output = new ArrayBufferWriter<byte>(256);
+        var output = new ArrayBufferWriter<byte>(expectedBytes);
         write(output);
         if (output.WrittenCount == 0)
         {

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace Mgmt.Qrexec;
 
@@ -11,8 +13,9 @@ namespace Mgmt.Qrexec;
 /// </summary>
 internal sealed partial class ProgramService(string path, ServiceRequest request, UnixUser? user, HostServiceOptions options, TimeProvider clock, ILogger log) : IService
 {
-    private const int BlockBytes = 32 * 1024;
+    private const int BlockBytes = 64 * 1024;
     private const int LoggedBytes = 512;
+    private const nuint BytesReadable = 0x541B;
     private const int Terminate = 15;
     private const int KillHard = 9;
     private static readonly string[] OurOwn = ["QREXEC", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "INVOCATION_ID", "DOTNET_", "MGMT"];
@@ -125,12 +128,13 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
         await TryCloseAsync(input);
     }
 
+    /// <summary>What is in the pipe already is read at once: to wait for it takes a thread of the pool there and back, which is what a program that writes much would spend its time with.</summary>
     private static async Task CopyAsync(Stream from, Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> to, CancellationToken over)
     {
         var block = new byte[BlockBytes];
         try
         {
-            while (await from.ReadAsync(block, over) is var read and > 0)
+            while ((HasInput(from) ? from.Read(block) : await from.ReadAsync(block, over)) is var read and > 0)
             {
                 await to(block.AsMemory(0, read), over);
             }
@@ -140,6 +144,8 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
             // It has ended, or its caller.
         }
     }
+
+    private static bool HasInput(Stream stream) => stream is PipeStream pipe && Ioctl(pipe.SafePipeHandle, BytesReadable, out var count) == 0 && count > 0;
 
     private Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> Errors(GuestCall call) => options.ErrorsToCaller ? call.WriteErrorAsync : (bytes, _) =>
     {
@@ -171,6 +177,10 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
             // Nobody reads it any more.
         }
     }
+
+    // SOURCE: ioctl_tty(2), FIONREAD.
+    [LibraryImport("libc", EntryPoint = "ioctl")]
+    private static partial int Ioctl(SafePipeHandle pipe, nuint request, out int count);
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);
