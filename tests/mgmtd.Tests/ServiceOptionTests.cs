@@ -72,6 +72,19 @@ public sealed class ServiceOptionTests
     }
 
     [Test]
+    public async Task What_a_program_leaves_behind_that_never_stops_writing_holds_up_its_exit_code_only_for_a_while()
+    {
+        await StartAsync($"\"service-user\": \"{Environment.UserName}\"");
+        Write("test.Leaves", "(echo $$; while :; do echo more; done) & exit 4");
+        var call = (await _agent.CallAsync("dom0", "test.Leaves", 513))!;
+        var (code, output, _) = await call.EndedAsync();
+        Assert.That((code, output.Contains("\nmore\nmore\n", StringComparison.Ordinal)), Is.EqualTo((4, true)));
+        // It was in the program's session; nobody reads it any more.
+        await Daemon.OkAsync("mgmt.vm.List");
+        Assert.That(Daemon.Audit("test.Leaves").Select(line => line.GetProperty("outcome").GetString()), Is.EqualTo(new[] { "stream", "exit 4" }));
+    }
+
+    [Test]
     public async Task A_call_that_outlasts_the_deadline_ends_with_its_program()
     {
         await StartAsync($"\"service-user\": \"{Environment.UserName}\", \"service-deadline-s\": 1");

@@ -131,12 +131,15 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
     /// <summary>What is in the pipe already is read at once: to wait for it takes a thread of the pool there and back, which is what a program that writes much would spend its time with.</summary>
     private static async Task CopyAsync(Stream from, Func<ReadOnlyMemory<byte>, CancellationToken, ValueTask> to, CancellationToken over)
     {
+        // Where both ends are quick it never waits, and nobody else's turn would come.
+        await Task.Yield();
         var block = new byte[BlockBytes];
         try
         {
             while ((HasInput(from) ? from.Read(block) : await from.ReadAsync(block, over)) is var read and > 0)
             {
                 await to(block.AsMemory(0, read), over);
+                over.ThrowIfCancellationRequested();
             }
         }
         catch (OperationCanceledException)
