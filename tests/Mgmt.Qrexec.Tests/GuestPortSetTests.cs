@@ -59,6 +59,21 @@ public sealed class GuestPortSetTests
         Assert.That(call.Gone.IsCancellationRequested, Is.False);
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_call_that_waited_in_the_port_is_served_and_its_caller_asked_after(bool isStillThere)
+    {
+        await using var served = await Served.StartAsync(isStillThere, PortPeer.Call);
+        await served.Ports.Peer.HearAsync(PortPeer.Greeting);
+        var call = await served.CallAsync();
+        await served.UntilAsync(() => served.Ports.Asked.Task.IsCompleted);
+        if (!isStillThere)
+        {
+            await served.GoneAsync(call);
+        }
+        Assert.That(call.Gone.IsCancellationRequested, Is.EqualTo(!isStillThere));
+    }
+
     /// <summary>A set with one port, and the calls that come on it.</summary>
     private sealed class Served : IAsyncDisposable
     {
@@ -66,9 +81,9 @@ public sealed class GuestPortSetTests
         private readonly GuestPortSet _set;
         private readonly Task _running;
 
-        private Served(bool isOpen)
+        private Served(bool isOpen, byte[]? waiting)
         {
-            Ports = new() { IsOpen = isOpen };
+            Ports = new() { IsOpen = isOpen, Waiting = waiting };
             _set = new("a vm", Ports, Handler, new PortLimits(), Time, NullLogger.Instance);
             _running = _set.RunAsync(_stop.Token);
         }
@@ -81,10 +96,11 @@ public sealed class GuestPortSetTests
 
         private Handler Handler { get; } = new();
 
-        public static async Task<Served> StartAsync(bool isOpen)
+        /// <summary>With a connection that is new, or with one that was kept and has something waiting in it.</summary>
+        public static async Task<Served> StartAsync(bool isOpen, byte[]? waiting = null)
         {
-            var served = new Served(isOpen);
-            await served.Ports.Peer.AcceptAsync();
+            var served = new Served(isOpen, waiting);
+            await (waiting is null ? served.Ports.Peer.AcceptAsync() : served.Ports.Connected.Task.WaitAsync(Deadline));
             return served;
         }
 
@@ -139,6 +155,10 @@ public sealed class GuestPortSetTests
 
         public bool IsOpen { get; init; }
 
+        public byte[]? Waiting { get; init; }
+
+        public TaskCompletionSource Connected { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
         public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public int Count => 1;
@@ -147,7 +167,17 @@ public sealed class GuestPortSetTests
 
         public void Change(bool isOpen, DateTimeOffset? at) => Changed?.Invoke(new(0, isOpen, at));
 
-        public Task<Stream> ConnectAsync(int port, CancellationToken cancellation) => Peer.ConnectAsync(cancellation);
+        public async Task<Stream> ConnectAsync(int port, CancellationToken cancellation)
+        {
+            var stream = await Peer.ConnectAsync(cancellation);
+            if (Waiting is not null)
+            {
+                await Peer.AcceptRawAsync();
+                await Peer.SayAsync(Waiting);
+            }
+            Connected.TrySetResult();
+            return stream;
+        }
 
         public Task<Stream> ConnectAgentAsync(int port, CancellationToken cancellation) => throw new NotSupportedException();
 

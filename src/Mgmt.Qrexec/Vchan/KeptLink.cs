@@ -51,17 +51,16 @@ internal sealed class KeptLink(IKeptControl? kept, LinkPorts ports)
         WriteDown();
     }
 
-    /// <summary>A call gets its answer now.</summary>
+    /// <summary>A call gets its answer now, once that is written down.</summary>
     internal void Answers(CallIdent ident)
     {
         lock (_gate)
         {
             _unanswered.Remove(ident);
         }
-        WriteDown();
     }
 
-    /// <summary>Writes down what is, after a data channel was taken.</summary>
+    /// <summary>Writes down what is, before a message is sent that says so.</summary>
     internal void WriteDown()
     {
         if (kept is null)

@@ -73,7 +73,7 @@ internal sealed class GuestCalls(VmName vm, Caller caller, int maxInFlight, Disp
         {
             dispatcher.Refused(session, who, refusal);
             Log.GuestRefused(log, vm.Value, refusal.Message);
-            if (isService || refusal.Code != ErrorCode.MgmtBusyError)
+            if (isService || refusal.Code != ErrorCode.MgmtBusyError || count > 2 * maxInFlight)
             {
                 await call.RefuseAsync(cancellation);
                 return false;
