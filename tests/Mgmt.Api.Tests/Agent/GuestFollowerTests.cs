@@ -86,6 +86,26 @@ public sealed class GuestFollowerTests
 
     private async Task<JsonElement> FactsAsync() => JsonDocument.Parse(await _daemon.TextAsync("mgmt.vm.GuestFacts dom0 vault")).RootElement;
 
+    /// <summary>A minute later, or more: a round that is still under way takes the place of the next.</summary>
+    private async Task<JsonElement> NextRoundAsync(Func<JsonElement, bool> condition)
+    {
+        var limit = Environment.TickCount64 + (long)Daemon.Deadline.TotalMilliseconds;
+        while (true)
+        {
+            _clock.Advance((int)GuestFollower.Interval.TotalMilliseconds);
+            for (var i = 0; i < 200; i++)
+            {
+                var facts = (await FactsAsync()).GetProperty("facts");
+                if (condition(facts))
+                {
+                    return facts;
+                }
+                Assert.That(Environment.TickCount64, Is.LessThan(limit), facts.ToString());
+                await Task.Delay(1);
+            }
+        }
+    }
+
     private async Task<JsonElement> FactsOnceAsync(Func<JsonElement, bool> condition)
     {
         var limit = Environment.TickCount64 + (long)Daemon.Deadline.TotalMilliseconds;
@@ -126,8 +146,7 @@ public sealed class GuestFollowerTests
             _answers["guest-get-osinfo"] = """{"id":"other"}""";
             _answers.Remove("guest-get-users");
         }
-        _clock.Advance((int)GuestFollower.Interval.TotalMilliseconds);
-        var facts = await FactsOnceAsync(f => f.GetProperty("os").GetProperty("value").GetProperty("id").GetString() == "other" && !f.TryGetProperty("users", out _));
+        var facts = await NextRoundAsync(f => f.GetProperty("os").GetProperty("value").GetProperty("id").GetString() == "other" && f.GetProperty("os").GetProperty("age_ms").GetInt32() == 0 && !f.TryGetProperty("users", out _));
         Assert.That(facts.GetProperty("os").GetProperty("age_ms").GetInt32(), Is.Zero);
     }
 
@@ -158,8 +177,7 @@ public sealed class GuestFollowerTests
         {
             _drift = TimeSpan.FromHours(1);
         }
-        _clock.Advance((int)GuestFollower.Interval.TotalMilliseconds);
-        await FactsOnceAsync(f => f.GetProperty("time-drift-ms").GetProperty("value").GetInt64() == 3_600_000);
+        await NextRoundAsync(f => f.GetProperty("time-drift-ms").GetProperty("value").GetInt64() == 3_600_000);
         Assert.That(Asked("guest-set-time"), Is.EqualTo(1));
     }
 
