@@ -23,9 +23,12 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
     public async Task<int> RunAsync(GuestCall call, CancellationToken cancellation)
     {
         using var process = Launch();
+        // Whoever has asked for them has to close them: what is left behind then learns that nobody reads.
+        using var output = process.StandardOutput;
+        using var errors = process.StandardError;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var feeding = FeedAsync(call, process.StandardInput.BaseStream, over.Token);
-        var outputs = Task.WhenAll(CopyAsync(process.StandardOutput.BaseStream, call.WriteAsync, over.Token), CopyAsync(process.StandardError.BaseStream, Errors(call), over.Token));
+        var outputs = Task.WhenAll(CopyAsync(output.BaseStream, call.WriteAsync, over.Token), CopyAsync(errors.BaseStream, Errors(call), over.Token));
         try
         {
             await process.WaitForExitAsync(cancellation);
@@ -44,7 +47,8 @@ internal sealed partial class ProgramService(string path, ServiceRequest request
 
     private Process Launch()
     {
-        var start = new ProcessStartInfo("setsid", [.. AsUser(), path, .. request.Argument.Length > 0 ? [request.Argument] : Array.Empty<string>()])
+        // The runtime ignores SIGPIPE, and so would a program that nobody reads any more: it would write for ever.
+        var start = new ProcessStartInfo("env", ["--default-signal=PIPE", "setsid", .. AsUser(), path, .. request.Argument.Length > 0 ? [request.Argument] : Array.Empty<string>()])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/",
         };
